@@ -1,0 +1,2 @@
+namespace NSec.Cryptography;
+public sealed class PublicKey { }

@@ -46,6 +46,13 @@ public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvent
         }
     }
 
+    /// <summary>Reads what a decision would depend on, without making one.</summary>
+    public async Task<T> ReadAsync<T>(Func<SwarmDb, Task<T>> read, CancellationToken cancellation)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellation);
+        return await read(db);
+    }
+
     public void Dispose() => _one.Dispose();
 
     private async Task CommitAsync(Microsoft.EntityFrameworkCore.Storage.IDbContextTransaction transaction)

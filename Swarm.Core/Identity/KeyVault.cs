@@ -105,6 +105,9 @@ public sealed class KeyVault : IDisposable
         Unseal(node.MasterKeyCheck!, default);
     }
 
+    /// <summary>The signing key of a hosted agent if it is open.</summary>
+    public Key? Find(AgentId agent) => _open.GetValueOrDefault(agent);
+
     /// <summary>The signing key of a hosted agent, opened once and kept.</summary>
     public Key Open(AgentId agent, ReadOnlySpan<byte> sealedSeed, ReadOnlySpan<byte> publicKey)
     {

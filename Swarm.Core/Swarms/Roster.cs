@@ -10,10 +10,11 @@ namespace Swarm.Core.Swarms;
 /// <param name="Name">Its name within this swarm.</param>
 /// <param name="Endpoint">Its https base URL as given at the join.</param>
 /// <param name="Key">The key pinned at the join, parsed.</param>
+/// <param name="RawKey">The same key as its 32 bytes.</param>
 /// <param name="JoinedAt">When it joined.</param>
-public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string Endpoint, PublicKey Key, DateTimeOffset JoinedAt)
+public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string Endpoint, PublicKey Key, byte[] RawKey, DateTimeOffset JoinedAt)
 {
-    public RosterEntry ToEntry() => new(Name, Endpoint, Convert.ToBase64String(Key.Export(KeyBlobFormat.RawPublicKey)), JoinedAt);
+    public RosterEntry ToEntry() => new(Name, Endpoint, Convert.ToBase64String(RawKey), JoinedAt);
 }
 
 /// <summary>A swarm and its members at one version; immutable.</summary>

@@ -116,7 +116,7 @@ public sealed class Rosters
             select new { m.AgentNo, a.Kind, m.Name, m.Endpoint, m.PublicKey, m.JoinedAt }).ToListAsync(cancellation);
         return new(
             row,
-            [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.JoinedAt))],
+            [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.PublicKey, m.JoinedAt))],
             loadedAt);
     }
 

@@ -156,11 +156,15 @@ public static partial class AgentSwarmEndpoints
         }
         catch (BadHttpRequestException broken) when (!context.Response.HasStarted)
         {
-            await AgentSwarmErrors.WriteAsync(context.Response, SwarmError.InvalidRequest, broken.Message);
+            await AgentSwarmErrors.WriteAsync(
+                context.Response,
+                broken.StatusCode == StatusCodes.Status413PayloadTooLarge ? SwarmError.BodyTooLarge : SwarmError.InvalidRequest,
+                broken.Message);
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
         {
-            CallerLeft(LogOf(context));
+            var log = LogOf(context);
+            CallerLeft(log);
         }
         catch (Exception exception) when (exception is DbException or TimeoutException && !context.Response.HasStarted)
         {

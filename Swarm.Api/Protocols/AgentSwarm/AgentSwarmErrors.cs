@@ -15,7 +15,8 @@ internal static class AgentSwarmErrors
     /// <param name="Status">The HTTP status.</param>
     /// <param name="Code">The protocol's code, or null for a plain <c>detail</c>.</param>
     /// <param name="Reason">The word in <c>details.reason</c> where no code says it, or null (ASP §6.3).</param>
-    internal sealed record Face(int Status, string? Code, string? Reason = null);
+    /// <param name="Member">With 422: the member that is wrong, below <c>body</c>.</param>
+    internal sealed record Face(int Status, string? Code, string? Reason = null, object[]? Member = null);
 
     private static readonly Face InternalError = new(StatusCodes.Status500InternalServerError, "INTERNAL_ERROR");
 
@@ -23,10 +24,10 @@ internal static class AgentSwarmErrors
     {
         [SwarmError.InvalidRequest] = new(StatusCodes.Status400BadRequest, "INVALID_FORMAT"),
         [SwarmError.BodyTooLarge] = new(StatusCodes.Status413PayloadTooLarge, "INVALID_FORMAT"),
-        [SwarmError.ContentTooLong] = new(StatusCodes.Status422UnprocessableEntity, "INVALID_FORMAT"),
+        [SwarmError.ContentTooLong] = new(StatusCodes.Status422UnprocessableEntity, null, Member: ["content"]),
         [SwarmError.InvalidTimestamp] = new(StatusCodes.Status400BadRequest, "INVALID_FORMAT"),
-        [SwarmError.InvalidName] = new(StatusCodes.Status422UnprocessableEntity, "INVALID_FORMAT"),
-        [SwarmError.InvalidKey] = new(StatusCodes.Status422UnprocessableEntity, "INVALID_FORMAT"),
+        [SwarmError.InvalidName] = new(StatusCodes.Status422UnprocessableEntity, null, Member: ["sender", "agent_id"]),
+        [SwarmError.InvalidKey] = new(StatusCodes.Status422UnprocessableEntity, null, Member: ["sender", "public_key"]),
         [SwarmError.LimitReached] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED", "limit_reached"),
         [SwarmError.Unauthenticated] = new(StatusCodes.Status401Unauthorized, "NOT_AUTHORIZED"),
         [SwarmError.Forbidden] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED"),
@@ -70,8 +71,9 @@ internal static class AgentSwarmErrors
     public static Task WriteAsync(HttpResponse response, SwarmError error, string? message = null, string? reason = null, int retryAfterSeconds = 0)
     {
         var face = FaceOf(error);
-        return face.Code is null
-            ? WriteDetailAsync(response, face.Status, "Not Found")
+        return face.Member is { } member
+            ? WriteShapeAsync(response, [new("value_error", member, $"Value error, {message ?? error.Meaning}", null, ("error", message ?? error.Meaning))])
+            : face.Code is null ? WriteDetailAsync(response, face.Status, "Not Found")
             : WriteFaceAsync(response, face, message ?? error.Meaning, reason ?? face.Reason, retryAfterSeconds);
     }
 

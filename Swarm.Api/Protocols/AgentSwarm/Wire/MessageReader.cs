@@ -11,7 +11,7 @@ namespace Swarm.Api.Protocols.AgentSwarm.Wire;
 /// </summary>
 internal static class MessageReader
 {
-    private const int ScratchBytes = AgentSwarmLimits.EndpointCharactersMax * 4;
+    private const int EndpointBytesMax = AgentSwarmLimits.EndpointCharactersMax * 4;
 
     private static readonly JsonReaderOptions Options = new() { MaxDepth = AgentSwarmLimits.JsonDepthMax };
 
@@ -122,9 +122,7 @@ internal static class MessageReader
             var isRight = member switch
             {
                 Member.AgentId => ReadText(ref reader, AgentSwarmLimits.AgentIdBytesMax, out message.SenderId) && message.SenderId.Length > 0,
-                Member.Endpoint => ReadText(ref reader, ScratchBytes, out message.SenderEndpoint)
-                    && MessageRules.IsEndpoint(
-                        Plain(body, message.SenderEndpoint, message.SenderEndpoint.IsEscaped ? stackalloc byte[ScratchBytes] : [])),
+                Member.Endpoint => ReadText(ref reader, EndpointBytesMax, out message.SenderEndpoint) && IsEndpoint(body, message.SenderEndpoint),
                 _ => ReadAnything(ref reader, body, depth: 2),
             };
             if (!isRight)
@@ -180,6 +178,9 @@ internal static class MessageReader
         text = new JsonText((int)reader.TokenStartIndex + 1, length, decoded);
         return decoded <= bytesMax;
     }
+
+    private static bool IsEndpoint(ReadOnlySpan<byte> body, JsonText text) =>
+        MessageRules.IsEndpoint(Plain(body, text, text.IsEscaped ? stackalloc byte[EndpointBytesMax] : []));
 
     /// <summary>A member that was read, decoded; the scratch is as large as the member may be.</summary>
     private static ReadOnlySpan<byte> Plain(ReadOnlySpan<byte> body, JsonText text, Span<byte> scratch) => text.Decode(body, scratch);

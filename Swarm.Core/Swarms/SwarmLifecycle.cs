@@ -181,7 +181,7 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
             ? roster
             : throw new SwarmException(SwarmError.UnknownSwarm);
 
-    private Task RemoveAsync(string what, Roster roster, Func<Roster, Member?> choose, CancellationToken cancellation) =>
+    private Task<bool> RemoveAsync(string what, Roster roster, Func<Roster, Member?> choose, CancellationToken cancellation) =>
         decisions.RunAsync(
             what,
             async scope =>

@@ -30,7 +30,8 @@ create unique index agents_default on agents (is_default) where is_default;
 -- One gapless counter a recipient (design §3 promise 5).
 create table mailboxes (
     recipient_no bigint primary key references agents,
-    last_seq     bigint not null default 0
+    last_seq     bigint not null default 0,
+    queue_head   bigint not null default 0         -- every delivery up to this seq is finished: the work queue looks behind it
 ) with (fillfactor = 50);
 
 create table swarms (

@@ -11,7 +11,7 @@ using Swarm.Core.Swarms;
 
 namespace Swarm.Core;
 
-/// <summary>Registers Core. The host brings the data source, the <see cref="SwarmDb"/> and the signal bus.</summary>
+/// <summary>Registers Core. The host brings the data source, the <see cref="SwarmDb"/> factory and, if it has one, the Redis client.</summary>
 public static class CoreServices
 {
     /// <summary>What every process of the node needs: storage, identity, swarms, reading.</summary>
@@ -23,8 +23,9 @@ public static class CoreServices
         services.AddSingleton(new DataFolderOptions { Path = configuration["Swarm:DataFolder"] ?? "" });
         services.AddSingleton(Bind<AgentOptions>(configuration, "Swarm"));
 
-        services.AddSingleton<Migrator>().AddSingleton<StartupChecks>();
-        services.AddSingleton<ControlEvents>().AddSingleton<LocalSignals>().AddSingleton<Decisions>();
+        services.AddSingleton<Migrator>().AddSingleton<StartupChecks>().AddSingleton<Backup>().AddSingleton<NodeFigures>();
+        services.AddSignals();
+        services.AddSingleton<Decisions>();
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
@@ -32,12 +33,11 @@ public static class CoreServices
         return services;
     }
 
-    /// <summary>What accepts messages: the intake, its writer, and the watch on the database.</summary>
+    /// <summary>What accepts messages: the intake and its writer.</summary>
     public static IServiceCollection AddSwarmIntake(this IServiceCollection services)
     {
         services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<Sending>();
         services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
-        services.AddSingleton<DatabaseWatch>().AddHostedService(s => s.GetRequiredService<DatabaseWatch>());
         return services;
     }
 

@@ -11,7 +11,7 @@ namespace Swarm.Core.Audit;
 /// versions of the swarms it touches (the fence of design §3 promise 7), the control epoch, and the NOTIFY that tells every replica.
 /// Decisions of one process run one at a time, because they form one hash chain; they are rare.
 /// </summary>
-public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvents control, TimeProvider time) : IDisposable
+public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvents control, ISignalBus bus, TimeProvider time) : IDisposable
 {
     /// <summary>The longest detail of an entry, in UTF-8 bytes; what is longer is cut.</summary>
     public const int DetailBytesMax = 8192;
@@ -36,6 +36,7 @@ public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvent
             foreach (var changed in scope.Events)
             {
                 control.Raise(changed);
+                bus.PublishControl(changed);
             }
 
             return result;

@@ -1,10 +1,12 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
+using Swarm.Core.Signals;
 
 namespace Swarm.Core.Messaging;
 
@@ -12,7 +14,7 @@ namespace Swarm.Core.Messaging;
 /// One writer a replica: takes what waits when the last commit returned, writes it in one round trip, and completes every caller
 /// after the commit (design §3, group commit). There is no timer.
 /// </summary>
-public sealed partial class GroupCommit(NpgsqlDataSource database, TimeProvider time, ILogger<GroupCommit> logger) : BackgroundService
+public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus signals, TimeProvider time, ILogger<GroupCommit> logger) : BackgroundService
 {
     /// <summary>The most messages of a batch; <c>message_no_blocks</c> hands out numbers in blocks of the same size.</summary>
     public const int BatchMessagesMax = 512;
@@ -35,12 +37,10 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, TimeProvider 
         new BoundedChannelOptions(WaitingMax) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
 
     private readonly List<PendingMessage> _batch = [];
+    private readonly List<AgentId> _recipients = [];
     private PendingMessage? _carried;
     private AcceptCommand? _command;
     private AuditChain _chain = AuditChain.Start();
-
-    /// <summary>Raised on the writer's thread after each commit, with the recipients of the batch: signal them, and return at once.</summary>
-    public event Action<IReadOnlyList<PendingMessage>>? Committed;
 
     /// <summary>Waits for the message's commit. A cancelled caller stops waiting only while the message is not queued yet.</summary>
     public ValueTask<CommitResult> CommitAsync(PendingMessage message, CancellationToken cancellation)
@@ -142,13 +142,15 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, TimeProvider 
             return;
         }
 
-        Committed?.Invoke(batch);
+        _recipients.Clear();
         for (var i = 0; i < batch.Count; i++)
         {
+            _recipients.AddRange(batch[i].Recipients);
             batch[i].Complete(results[i]);
         }
 
         batch.Clear();
+        signals.Publish(CollectionsMarshal.AsSpan(_recipients));
     }
 
     /// <summary>

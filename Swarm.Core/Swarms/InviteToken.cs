@@ -45,10 +45,12 @@ public sealed class InviteToken
 
     /// <summary>Makes the token of <paramref name="claims"/>, byte for byte as the reference does (ASP §6.1).</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.InvalidRequest"/>: a claim is not Unicode text.</exception>
-    public static InviteToken Create(InviteClaims claims, Key signer)
+    public static InviteToken Create(InviteClaims claims, Key signer) => Sign(Encoding.ASCII.GetBytes(Header), InviteJson.Write(claims), signer);
+
+    /// <summary>The token of any header and payload; for tokens that other software made differently.</summary>
+    internal static InviteToken Sign(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload, Key signer)
     {
-        var payload = InviteJson.Write(claims);
-        var signed = $"{Base64Url(Encoding.ASCII.GetBytes(Header))}.{Base64Url(payload)}";
+        var signed = $"{Base64Url(header)}.{Base64Url(payload)}";
         var signature = SignatureAlgorithm.Ed25519.Sign(signer, Encoding.ASCII.GetBytes(signed));
         return Parse($"{signed}.{Base64Url(signature)}");
     }

@@ -69,7 +69,7 @@ internal sealed partial class HubJson : JsonSerializerContext
 internal sealed record Problem(string? Type, string? Title, string? Detail);
 
 /// <summary>RFC 3339 in UTC with milliseconds; reads any offset and precision.</summary>
-internal sealed class Rfc3339Converter : JsonConverter<DateTimeOffset>
+public sealed class Rfc3339Converter : JsonConverter<DateTimeOffset>
 {
     public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         DateTimeOffset.TryParse(

@@ -29,8 +29,9 @@ internal sealed class CommandLine
         }
 
         var help = root.Options.OfType<HelpOption>().Single();
-        help.Action = new HelpWithExamples((HelpAction)help.Action!);
-        ShowHelpWhereOnlySubcommandsAct(root, help.Action);
+        var usual = (HelpAction)help.Action!;
+        help.Action = new HelpWithExamples(usual, evenAfterErrors: true);
+        ShowHelpWhereOnlySubcommandsAct(root, new HelpWithExamples(usual, evenAfterErrors: false));
     }
 
     /// <summary>Runs one command line; returns its exit code (<see cref="ExitCode"/>).</summary>
@@ -128,9 +129,9 @@ internal sealed class CommandLine
         }
     }
 
-    private sealed class HelpWithExamples(HelpAction usual) : SynchronousCommandLineAction
+    private sealed class HelpWithExamples(HelpAction usual, bool evenAfterErrors) : SynchronousCommandLineAction
     {
-        public override bool ClearsParseErrors => true;
+        public override bool ClearsParseErrors => evenAfterErrors;
 
         public override int Invoke(ParseResult parseResult)
         {

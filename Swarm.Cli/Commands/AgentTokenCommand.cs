@@ -54,7 +54,7 @@ internal static class AgentTokenCommand
 
             session.Terminal.WriteTable(
                 ["ID", "Label", "Created", "Last used", "Revoked"],
-                tokens.Select(token => (IReadOnlyList<string>)[token.Id, token.Label ?? "", SwarmTime.Format(token.CreatedAt), Time(token.LastUsedAt), Time(token.RevokedAt)]));
+                tokens.Select(token => (IReadOnlyList<string>)[$"{token.Id}", token.Label ?? "", SwarmTime.Format(token.CreatedAt), Time(token.LastUsedAt), Time(token.RevokedAt)]));
             return ExitCode.Ok;
         });
         return command;
@@ -63,7 +63,7 @@ internal static class AgentTokenCommand
     private static SwarmCommand Revoke(OpenSession open)
     {
         var name = AgentCommand.Name();
-        var id = new Argument<string>("id") { Description = "The token's id, as 'swarm agent token list' shows it.", HelpName = "ID" };
+        var id = new Argument<long>("id") { Description = "The token's id, as 'swarm agent token list' shows it.", HelpName = "ID" };
         var command = new SwarmCommand("revoke", "End a token.") { Examples = ["swarm agent token revoke bob 7"] };
         command.Add(name);
         command.Add(id);

@@ -41,10 +41,10 @@ public sealed record NewAgent
 }
 
 /// <summary>A token of an agent, without its secret.</summary>
-public sealed record AgentToken(string Id, string? Label, DateTimeOffset CreatedAt, DateTimeOffset? LastUsedAt, DateTimeOffset? RevokedAt);
+public sealed record AgentToken(long Id, string? Label, DateTimeOffset CreatedAt, DateTimeOffset? LastUsedAt, DateTimeOffset? RevokedAt);
 
 /// <summary>A new token; the secret is shown this once.</summary>
-public sealed record CreatedToken(string Id, string? Label, string Token, DateTimeOffset CreatedAt);
+public sealed record CreatedToken(long Id, string? Label, string Token, DateTimeOffset CreatedAt);
 
 internal sealed record AgentPage(IReadOnlyList<Agent> Agents, string? NextCursor);
 

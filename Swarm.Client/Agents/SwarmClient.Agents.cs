@@ -42,6 +42,6 @@ public sealed partial class SwarmClient
     public async Task<IReadOnlyList<AgentToken>> ListTokensAsync(string name, CancellationToken cancellation = default) =>
         (await hub.CallAsync(HubRequest.Get(Agent(name) + "/tokens"), HubJson.Wire.TokenList, cancellation)).Tokens;
 
-    public Task RevokeTokenAsync(string name, string tokenId, CancellationToken cancellation = default) =>
-        hub.CallAsync(HubRequest.Delete($"{Agent(name)}/tokens/{Uri.EscapeDataString(tokenId)}"), cancellation);
+    public Task RevokeTokenAsync(string name, long tokenId, CancellationToken cancellation = default) =>
+        hub.CallAsync(HubRequest.Delete($"{Agent(name)}/tokens/{tokenId}"), cancellation);
 }

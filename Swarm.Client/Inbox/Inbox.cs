@@ -4,14 +4,14 @@ namespace Swarm.Client;
 
 /// <summary>A message in an inbox.</summary>
 /// <param name="Seq">Its number in this inbox: gapless, in the order of acceptance.</param>
-/// <param name="Timestamp">The time that the sender signed.</param>
+/// <param name="Timestamp">The time that the sender signed, as it wrote it (RFC 3339, UTC).</param>
 /// <param name="AcceptedAt">The time at which the node committed it.</param>
 /// <param name="State"><c>pending</c>, <c>leased</c>, <c>delivered</c>, <c>read</c>, … (design §3, delivery states).</param>
 /// <param name="Verified">True when the sender's signature was verified.</param>
 public sealed record InboxMessage(
     long Seq, Guid MessageId, Guid SwarmId, string Sender, string Recipient, string Type, string Priority, string Content,
-    DateTimeOffset Timestamp, DateTimeOffset AcceptedAt, string State, bool Verified, string? InReplyTo, string? ThreadId,
-    DateTimeOffset? ExpiresAt, JsonElement? Attachments, JsonElement? References, JsonElement? Metadata);
+    string Timestamp, DateTimeOffset AcceptedAt, string State, bool Verified, string? InReplyTo, string? ThreadId,
+    string? ExpiresAt, JsonElement? Attachments, JsonElement? References, JsonElement? Metadata);
 
 /// <summary>Which messages a list shows; oldest first.</summary>
 public sealed record InboxQuery

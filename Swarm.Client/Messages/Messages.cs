@@ -43,8 +43,8 @@ public sealed record OutgoingMessage
 
     public Guid? MessageId { get; init; }
 
-    /// <summary>The signed time, cut to milliseconds; external agents only.</summary>
-    public DateTimeOffset? Timestamp { get; init; }
+    /// <summary>The signed time, character for character (<see cref="SwarmTime.Format"/>); external agents only.</summary>
+    public string? Timestamp { get; init; }
 
     /// <summary>Base64 of the 64-byte signature (ASP §4); external agents only.</summary>
     public string? Signature { get; init; }
@@ -63,7 +63,7 @@ public sealed record BatchItemError(string Id, string Message);
 /// <summary>A sent message, and how many of its deliveries are in which state.</summary>
 /// <param name="Recipients">Count by state: <c>pending</c>, <c>leased</c>, <c>delivered</c>, <c>read</c>, …</param>
 public sealed record SentMessage(
-    Guid MessageId, Guid SwarmId, string Recipient, string Type, DateTimeOffset AcceptedAt, IReadOnlyDictionary<string, long> Recipients);
+    Guid MessageId, Guid SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt, IReadOnlyDictionary<string, long> Recipients);
 
 internal sealed record MessageBatch(IReadOnlyList<OutgoingMessage> Messages);
 

@@ -38,6 +38,18 @@ internal sealed class CommandLine
     /// <param name="exitCodeOfSignal">Asked when <paramref name="cancellation"/> ended the run.</param>
     public async Task<int> RunAsync(string[] args, Func<int> exitCodeOfSignal, CancellationToken cancellation)
     {
+        try
+        {
+            return await RunGuardedAsync(args, exitCodeOfSignal, cancellation);
+        }
+        catch (OutputClosedException)
+        {
+            return ExitCode.Ok; // As with "swarm inbox --follow | head": the reader has what it wanted.
+        }
+    }
+
+    private async Task<int> RunGuardedAsync(string[] args, Func<int> exitCodeOfSignal, CancellationToken cancellation)
+    {
         // No bundling and no response files: a message such as "@bob hi" or "-ab" is a message.
         var parsed = root.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
         var wantsJson = args.TakeWhile(arg => arg != "--").Contains("--json");
@@ -53,26 +65,19 @@ internal sealed class CommandLine
             {
                 EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Out, Error = terminal.Error,
             };
-            return await parsed.InvokeAsync(configuration, cancellation);
-        }
-        catch (OutputClosedException)
-        {
-            return ExitCode.Ok;
+            var exitCode = await parsed.InvokeAsync(configuration, cancellation);
+            terminal.Flush();
+            return exitCode;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             return exitCodeOfSignal();
         }
-        catch (Exception e)
+        catch (Exception e) when (e is not OutputClosedException)
         {
             var overrides = (parsed.CommandResult.Command as SwarmCommand)?.ExitCodes;
             return Report(Failures.Face(e, overrides), wantsJson);
-        }
-        finally
-        {
-            terminal.Flush();
-        }
-    }
+        }    }
 
     private SwarmCommand[] All() =>
     [

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -61,7 +60,7 @@ internal sealed partial class HubJson : JsonSerializerContext
     private static class Unescaped
     {
         public static readonly HubJson Context =
-            new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+            new(new JsonSerializerOptions(Default.Options) { Encoder = new PlainJsonEncoder() });
     }
 }
 

@@ -59,7 +59,7 @@ public sealed class HubPeer : IAsyncDisposable
             using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
             var request = new SeenRequest(
                 context.Request.Method,
-                context.Request.Path + context.Request.QueryString,
+                context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget,
                 context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
                 await reader.ReadToEndAsync());
             peer.seen.Enqueue(request);

@@ -8,12 +8,14 @@ public sealed class InboxStreamTests
     [Fact]
     public async Task A_broken_stream_goes_on_after_the_last_message_without_gap_or_repeat()
     {
+        var two = new TaskCompletionSource();
         await using var peer = await HubPeer.StartAsync(async (context, request, number) =>
         {
             switch (number)
             {
                 case 1:
                     await HubPeer.EventsAsync(context, ": heartbeat\n\n", HubPeer.Event(1), HubPeer.Event(2), "id: 3\nevent: message\ndata: {\"seq\":3,");
+                    await two.Task;
                     context.Abort(); // In the middle of the third.
                     break;
                 case 2:
@@ -27,7 +29,13 @@ public sealed class InboxStreamTests
         });
         using var client = Client(peer.Url);
         var broken = 0;
-        var seqs = await TakeAsync(client, 4, new InboxStreamOptions { OnBroken = _ => broken++ });
+        var seqs = await TakeAsync(client, 4, new InboxStreamOptions { OnBroken = _ => broken++ }, seq =>
+        {
+            if (seq == 2)
+            {
+                two.SetResult();
+            }
+        });
         Assert.Equal([1, 2, 3, 4], seqs);
         Assert.Equal([null, "2", "2"], peer.Seen.Select(request => request["Last-Event-ID"]));
         Assert.Equal(2, broken);
@@ -139,13 +147,14 @@ public sealed class InboxStreamTests
         await Assert.ThrowsAsync<SwarmConnectionException>(() => TakeAsync(client, 1, null));
     }
 
-    private static async Task<List<long>> TakeAsync(SwarmClient client, int count, InboxStreamOptions? options)
+    private static async Task<List<long>> TakeAsync(SwarmClient client, int count, InboxStreamOptions? options, Action<long>? onMessage = null)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         var seqs = new List<long>();
         await foreach (var message in client.StreamAsync("alice", options, timeout.Token))
         {
             seqs.Add(message.Seq);
+            onMessage?.Invoke(message.Seq);
             if (seqs.Count == count)
             {
                 break;

@@ -24,8 +24,7 @@ public sealed class SwarmClientCallTests
         Assert.Equal("application/json", request["Content-Type"]);
         Assert.Equal(
             """{"from":"alice","swarm_id":"550e8400-e29b-41d4-a716-446655440000","to":"bob","content":"Hi 👩‍💻 שלום","expires_at":"2026-12-31T16:00:00.500Z"}""",
-            request.Body.Replace("\\uD83D\\uDC69", "👩", StringComparison.Ordinal).Replace("\\uD83D\\uDCBB", "💻", StringComparison.Ordinal)
-                .Replace("\\u200D", "\u200D", StringComparison.OrdinalIgnoreCase));
+            request.Body);
     }
 
     [Theory]
@@ -256,7 +255,7 @@ public sealed class SwarmClientCallTests
         await using var peer = await HubPeer.StartAsync(404, "{}");
         using var client = Client(peer.Url);
         await Assert.ThrowsAsync<SwarmApiException>(() => client.GetAgentAsync("a/b?c"));
-        Assert.Equal("GET /hub/v1/agents/a%2Fb%3Fc", Assert.Single(peer.Seen).ToString().Replace("a/b?c", "not escaped", StringComparison.Ordinal).Replace("/a%2Fb?c", "/a%2Fb%3Fc", StringComparison.Ordinal));
+        Assert.Equal("GET /hub/v1/agents/a%2Fb%3Fc", Assert.Single(peer.Seen).ToString());
     }
 
     private static SwarmClient Client(Uri url) =>

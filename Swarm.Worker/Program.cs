@@ -1,3 +1,19 @@
+using Swarm.Core;
+using Swarm.Core.Storage;
+using Swarm.ServiceDefaults;
+using Swarm.Worker;
+
+// migrate: bring the schema up to date, and end. restore FILE: fill an empty database from a backup. run: what happens without a request.
 var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults();
+builder.AddNpgsqlDataSource(StorageServices.ConnectionName);
+if (builder.Configuration.GetConnectionString("redis") is not null)
+{
+    builder.AddRedisClient("redis");
+}
+
+builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration);
+builder.Services.AddHostedService<ExpiryLoop>();
+
 var app = builder.Build();
-app.Run();
+return await WorkerCommands.RunAsync(app, args);

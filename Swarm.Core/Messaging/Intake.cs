@@ -1,11 +1,214 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using NSec.Cryptography;
+using Swarm.Core.Identity;
+using Swarm.Core.Swarms;
+
 namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
-public sealed class Intake
+public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter meter, TimeProvider time)
 {
-    /// <summary>Completes after the commit; never throws for bad input.</summary>
-    public ValueTask<Receipt> AcceptAsync(Envelope envelope, CancellationToken cancellation)
+    /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
+    public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
+
+    /// <summary>How far a sender's clock may be ahead of ours.</summary>
+    public static readonly TimeSpan FutureWindow = TimeSpan.FromMinutes(5);
+
+    /// <summary>The largest message, in bytes as they arrived.</summary>
+    public const int WireBytesMax = 8 * 1024 * 1024;
+
+    /// <summary>How often a message is checked again because its swarm kept changing, before the sender is asked to come back.</summary>
+    public const int ChecksMax = 5;
+
+    private const int SignatureLength = 64;
+
+    /// <summary>Completes after the commit, never before; bad input is refused, not thrown.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Receipt> AcceptAsync(Envelope envelope, CancellationToken cancellation)
     {
-        throw new InvalidOperationException("Under construction in this session.");
+        var receipt = envelope.Unchecked
+            ? await AcceptUncheckedAsync(envelope, cancellation)
+            : await AcceptCheckedAsync(envelope, cancellation);
+        meter.Count(receipt);
+        return receipt;
     }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<Receipt> AcceptCheckedAsync(Envelope envelope, CancellationToken cancellation)
+    {
+        if (CheckLimits(envelope) is { } limit)
+        {
+            return Receipt.Refuse(limit);
+        }
+
+        PublicKey? verifiedWith = null;
+        var fresh = false;
+        for (var check = 0; check < ChecksMax; check++)
+        {
+            var roster = fresh
+                ? await rosters.GetFreshAsync(envelope.SwarmId, cancellation)
+                : await rosters.GetAsync(envelope.SwarmId, cancellation);
+            if (CheckAuthority(envelope, roster, ref verifiedWith, out var sender, out var recipients) is { } refusal)
+            {
+                // A cached roster may lag behind a join or a new key: refuse only by a fresh one.
+                if (fresh)
+                {
+                    return Receipt.Refuse(refusal);
+                }
+
+                fresh = true;
+                continue;
+            }
+
+            var result = await commit.CommitAsync(Pend(envelope, sender!, roster!, recipients), cancellation);
+            if (result.Status != CommitStatus.Stale)
+            {
+                return ToReceipt(result, recipients.Length);
+            }
+
+            rosters.Forget(envelope.SwarmId);
+        }
+
+        return Receipt.Refuse(SwarmError.TooBusy, retryAfterSeconds: 1);
+    }
+
+    private SwarmError? CheckLimits(Envelope envelope)
+    {
+        if (envelope.Wire.Length > WireBytesMax)
+        {
+            return SwarmError.BodyTooLarge;
+        }
+
+        if (envelope.SentAt is not { } sentAt)
+        {
+            return SwarmError.InvalidTimestamp;
+        }
+
+        var now = time.GetUtcNow();
+        return sentAt < now - PastWindow || sentAt > now + FutureWindow ? SwarmError.InvalidTimestamp : null;
+    }
+
+    /// <summary>Swarm, sender, signature, recipient, in the order that the protocol's errors need (ASP §4.4).</summary>
+    private static SwarmError? CheckAuthority(
+        Envelope envelope, Roster? roster, ref PublicKey? verifiedWith, out Member? sender, out AgentId[] recipients)
+    {
+        sender = null;
+        recipients = [];
+        if (roster is null || (envelope.Door is { } door && roster.Find(door) is null))
+        {
+            return SwarmError.UnknownSwarm;
+        }
+
+        sender = roster.Find(envelope.Sender);
+        if (sender is null)
+        {
+            return SwarmError.NotAMember;
+        }
+
+        if (!ReferenceEquals(verifiedWith, sender.Key))
+        {
+            var startedAt = Stopwatch.GetTimestamp();
+            if (envelope.Signature.Length != SignatureLength
+                || !SignatureAlgorithm.Ed25519.Verify(sender.Key, envelope.SignedBytes.Span, envelope.Signature.Span))
+            {
+                return SwarmError.InvalidSignature;
+            }
+
+            IntakeMeter.Verified(startedAt);
+            verifiedWith = sender.Key;
+        }
+
+        return ResolveRecipients(envelope, roster, sender, out recipients) ? null : SwarmError.WrongRecipient;
+    }
+
+    /// <summary>A door delivers to its own agent and to nobody else; only the Hub API (no door) fans out.</summary>
+    private static bool ResolveRecipients(Envelope envelope, Roster roster, Member sender, out AgentId[] recipients)
+    {
+        recipients = [];
+        var broadcast = envelope.Recipient == AgentName.Broadcast;
+        if (envelope.Door is { } door)
+        {
+            recipients = [door];
+            return broadcast || (roster.Find(envelope.Recipient) is { } addressed && addressed.Agent == door);
+        }
+
+        if (broadcast)
+        {
+            recipients = [.. roster.Members.Where(m => m != sender).Select(m => m.Agent)];
+            return true;
+        }
+
+        if (roster.Find(envelope.Recipient) is not { } recipient)
+        {
+            return false;
+        }
+
+        recipients = [recipient.Agent];
+        return true;
+    }
+
+    private static PendingMessage Pend(Envelope envelope, Member sender, Roster roster, AgentId[] recipients) => new()
+    {
+        Envelope = envelope,
+        Sender = sender.Agent,
+        Fingerprint = Fingerprint(envelope.SignedBytes.Span, sender.RawKey),
+        SwarmNo = roster.SwarmNo,
+        SwarmVersion = roster.Version,
+        Recipients = recipients,
+        SentAt = envelope.SentAt!.Value,
+        Trace = Activity.Current?.Id,
+    };
+
+    /// <summary>SHA-256 over the protocol's signed bytes and the sender's key (design §3 promise 3).</summary>
+    private static byte[] Fingerprint(ReadOnlySpan<byte> signedBytes, ReadOnlySpan<byte> key)
+    {
+        Span<byte> input = stackalloc byte[signedBytes.Length + key.Length];
+        signedBytes.CopyTo(input);
+        key.CopyTo(input[signedBytes.Length..]);
+        return SHA256.HashData(input);
+    }
+
+    private async ValueTask<Receipt> AcceptUncheckedAsync(Envelope envelope, CancellationToken cancellation)
+    {
+        var roster = await rosters.GetFreshAsync(envelope.SwarmId, cancellation);
+        while (true)
+        {
+            var result = await commit.CommitAsync(
+                new()
+                {
+                    Envelope = envelope,
+                    Sender = default,
+                    Fingerprint = SHA256.HashData(envelope.SignedBytes.Span),
+                    SwarmNo = roster?.SwarmNo,
+                    SwarmVersion = roster?.Version ?? 0,
+                    Recipients = [envelope.Door!.Value],
+                    SentAt = envelope.SentAt ?? time.GetUtcNow(),
+                    Trace = null,
+                },
+                cancellation);
+            switch (result.Status)
+            {
+                case CommitStatus.Stale:
+                    rosters.Forget(envelope.SwarmId);
+                    roster = await rosters.GetAsync(envelope.SwarmId, cancellation);
+                    continue;
+                case CommitStatus.IdReused:
+                    return new(ReceiptStatus.Duplicate, 0, 0, null, 0);
+                default:
+                    return ToReceipt(result, 1);
+            }
+        }
+    }
+
+    private static Receipt ToReceipt(CommitResult result, int recipients) => result.Status switch
+    {
+        CommitStatus.Accepted => new(ReceiptStatus.Accepted, recipients == 1 ? result.Seq : 0, result.Recipients, null, 0),
+        CommitStatus.Duplicate => new(ReceiptStatus.Duplicate, recipients == 1 ? result.Seq : 0, 0, null, 0),
+        CommitStatus.IdReused => Receipt.Refuse(SwarmError.MessageIdReused),
+        CommitStatus.BadData => Receipt.Refuse(SwarmError.InvalidRequest),
+        CommitStatus.Busy => Receipt.Refuse(SwarmError.TooBusy, retryAfterSeconds: 1),
+        _ => Receipt.Refuse(SwarmError.Unavailable, retryAfterSeconds: 2),
+    };
 }

@@ -1,0 +1,58 @@
+namespace Swarm.Api.Hub;
+
+/// <summary>The node's own API (design §6): the route table; handlers lie beside it by feature.</summary>
+internal static class HubEndpoints
+{
+    public static IServiceCollection AddHub(this IServiceCollection services, IConfiguration configuration)
+    {
+        var options = new HubOptions();
+        configuration.GetSection("Hub").Bind(options);
+        return services.AddSingleton(options).AddSingleton<HubGate>().AddSingleton<HubBackup>();
+    }
+
+    public static void MapHub(this IEndpointRouteBuilder routes)
+    {
+        var gate = routes.ServiceProvider.GetRequiredService<HubGate>();
+        var hub = routes.MapGroup("/hub/v1").AddEndpointFilter(gate);
+
+        hub.MapGet("/status", HubNode.Status).Produces<StatusBody>();
+        hub.MapGet("/stats", HubNode.Stats).Produces<StatsBody>();
+        hub.MapPost("/backup", HubBackup.Run).Produces<BackupBody>();
+
+        hub.MapPost("/agents", HubAgents.Create).Takes<AgentRequest>().Produces<AgentBody>(201);
+        hub.MapGet("/agents", HubAgents.List).Produces<AgentList>();
+        hub.MapGet("/agents/{agent}", HubAgents.Get).Produces<AgentBody>();
+        hub.MapDelete("/agents/{agent}", HubAgents.Revoke).Produces(204);
+        hub.MapPost("/agents/{agent}/tokens", HubAgents.CreateToken).Takes<TokenRequest>().Produces<TokenBody>(201);
+        hub.MapGet("/agents/{agent}/tokens", HubAgents.ListTokens).Produces<TokenList>();
+        hub.MapDelete("/agents/{agent}/tokens/{id:long}", HubAgents.RevokeToken).Produces(204);
+        hub.MapPost("/enrolments", HubAgents.CreateEnrolment).Takes<EnrolmentRequest>().Produces<EnrolmentBody>(201);
+        hub.MapPost("/enrol", HubAgents.Enrol).WithMetadata(new OpenRoute()).Takes<EnrolRequest>().Produces<AgentBody>(201);
+
+        hub.MapPost("/swarms", HubSwarms.Create).Takes<SwarmRequest>().Produces<SwarmBody>(201);
+        hub.MapGet("/swarms", HubSwarms.List).Produces<SwarmList>();
+        hub.MapGet("/swarms/{id}", HubSwarms.Get).Produces<SwarmBody>();
+        hub.MapGet("/swarms/{id}/members", HubSwarms.Members).Produces<MemberList>();
+        hub.MapPost("/swarms/{id}/invites", HubSwarms.Invite).Takes<InviteRequest>().Produces<InviteBody>(201);
+        hub.MapDelete("/swarms/{id}/invites/{hash}", HubSwarms.RevokeInvite).Produces(204);
+        hub.MapPost("/join", HubSwarms.Join).Takes<JoinRequest>().Produces<JoinBody>();
+        hub.MapPost("/swarms/{id}/leave", HubSwarms.Leave).Takes<LeaveRequest>().Produces<LeaveBody>();
+        hub.MapPost("/swarms/{id}/kick", HubSwarms.Kick).Takes<KickRequest>().Produces<KickBody>();
+
+        hub.MapPost("/messages", HubMessages.Send).Takes<SendRequest>().Produces<SendBody>();
+        hub.MapPost("/messages/batch", HubMessages.SendBatch).Takes<BatchRequest>().Produces<BatchBody>();
+        hub.MapGet("/agents/{agent}/outbox", HubMessages.Sent).Produces<SentList>();
+
+        hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
+        hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
+        hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();
+        hub.MapGet("/agents/{agent}/inbox/stream", HubStream.Follow).Produces(200, contentType: "text/event-stream");
+        hub.MapPost("/agents/{agent}/inbox/lease", HubWorkQueue.Lease).Takes<LeaseRequest>().Produces<LeaseBody>();
+        hub.MapPost("/agents/{agent}/inbox/ack", HubWorkQueue.Ack).Takes<SettleRequest>().Produces<UpdatedBody>();
+        hub.MapPost("/agents/{agent}/inbox/nak", HubWorkQueue.Nak).Takes<SettleRequest>().Produces<UpdatedBody>();
+        hub.MapPost("/agents/{agent}/inbox/extend", HubWorkQueue.Extend).Takes<ExtendRequest>().Produces<ExtendBody>();
+    }
+
+    private static RouteHandlerBuilder Takes<T>(this RouteHandlerBuilder route)
+        where T : class => route.Accepts<T>("application/json");
+}

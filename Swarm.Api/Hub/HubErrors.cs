@@ -1,0 +1,84 @@
+using System.Text.Json;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using Swarm.Core;
+
+namespace Swarm.Api.Hub;
+
+/// <summary>The face that the catalogue has at the Hub API: problem details with a stable <c>type</c> (RFC 9457).</summary>
+internal static partial class HubErrors
+{
+    private static readonly Dictionary<SwarmError, int> Statuses = new()
+    {
+        [SwarmError.BodyTooLarge] = 413,
+        [SwarmError.LimitReached] = 409,
+        [SwarmError.Unauthenticated] = 401,
+        [SwarmError.Forbidden] = 403,
+        [SwarmError.UnknownAgent] = 404,
+        [SwarmError.NameTaken] = 409,
+        [SwarmError.AgentRevoked] = 403,
+        [SwarmError.UnknownSwarm] = 404,
+        [SwarmError.SwarmExists] = 409,
+        [SwarmError.NotAMember] = 404,
+        [SwarmError.NotMaster] = 403,
+        [SwarmError.MasterMayNotLeave] = 409,
+        [SwarmError.MayNotKickOneself] = 409,
+        [SwarmError.AlreadyMember] = 409,
+        [SwarmError.TokenSignature] = 401,
+        [SwarmError.TokenExpired] = 401,
+        [SwarmError.TokenExhausted] = 403,
+        [SwarmError.TokenRevoked] = 403,
+        [SwarmError.InvalidSignature] = 401,
+        [SwarmError.MessageIdReused] = 409,
+        [SwarmError.UnknownMessage] = 404,
+        [SwarmError.LeaseLost] = 409,
+        [SwarmError.RateLimited] = 429,
+        [SwarmError.TooBusy] = 503,
+        [SwarmError.Unavailable] = 503,
+    };
+
+    /// <summary>The status of an error; 422 for every error about what a request says.</summary>
+    public static int StatusOf(SwarmError error) => Statuses.GetValueOrDefault(error, 422);
+
+    public static IResult Problem(SwarmError error, string? detail = null, int retryAfterSeconds = 0) =>
+        new ProblemResult(
+            new($"urn:swarm:error:{error.Id}", error.Meaning, StatusOf(error), detail ?? error.Meaning),
+            retryAfterSeconds > 0 ? retryAfterSeconds : StatusOf(error) == 503 ? 1 : 0);
+
+    /// <summary>Turns whatever a handler throws into a problem; null for what is nobody's fault but ours.</summary>
+    public static IResult? FromException(Exception exception) => exception switch
+    {
+        SwarmException e => Problem(e.Error, e.Message),
+        BadHttpRequestException { StatusCode: 413 } => Problem(SwarmError.BodyTooLarge),
+        BadHttpRequestException e => Problem(SwarmError.InvalidRequest, e.Message),
+        JsonException e => Problem(SwarmError.InvalidRequest, $"The body is not the JSON that this route takes (at {Shorten(e.Path ?? "$")})."),
+        PostgresException e when IsBadData(e) => Problem(SwarmError.InvalidRequest, "A value cannot be stored (is there a U+0000 in it?)."),
+        DbUpdateException { InnerException: { } inner } => FromException(inner),
+        NpgsqlException or TimeoutException => Problem(SwarmError.Unavailable, retryAfterSeconds: 2),
+        _ => null,
+    };
+
+    private static bool IsBadData(PostgresException e) => e.SqlState.StartsWith("22", StringComparison.Ordinal);
+
+    private static string Shorten(string text) => text.Length <= 200 ? text : text[..200];
+
+    private sealed class ProblemResult(ProblemBody body, int retryAfterSeconds) : IResult
+    {
+        public Task ExecuteAsync(HttpContext httpContext)
+        {
+            var response = httpContext.Response;
+            response.StatusCode = body.Status;
+            if (retryAfterSeconds > 0)
+            {
+                response.Headers.RetryAfter = retryAfterSeconds.ToString();
+            }
+
+            if (body.Status == 401)
+            {
+                response.Headers.WWWAuthenticate = "Bearer";
+            }
+
+            return response.WriteAsJsonAsync(body, HubJson.Default.ProblemBody, "application/problem+json", httpContext.RequestAborted);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+using System.Text;
+using Swarm.Core;
+using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
+using Swarm.Core.Messaging.AgentSwarm;
+
+namespace Swarm.Api.Hub;
+
+/// <summary>Sending, and what was sent.</summary>
+internal static class HubMessages
+{
+    /// <summary>The most messages of a batch.</summary>
+    public const int BatchItemsMax = 512;
+
+    public static async Task<IResult> Send(HttpContext http, AgentDirectory directory, Sending sending)
+    {
+        var request = await http.ReadAsync(HubJson.Default.SendRequest, HubRequests.SendBodyBytesMax);
+        var from = await http.ActAsAsync(directory, request.From);
+        var draft = ToDraft(request) with { IdempotencyKey = (string?)http.Request.Headers["Idempotency-Key"] };
+        var (id, receipt) = await sending.SendAsync(from, draft, http.RequestAborted);
+        return receipt.Error is { } error
+            ? HubErrors.Problem(error, retryAfterSeconds: receipt.RetryAfterSeconds)
+            : Results.Json(
+                new SendBody(StatusOf(receipt), id.ToString(), draft.SwarmId.ToString(), draft.To, receipt.Recipients), HubJson.Default.SendBody);
+    }
+
+    /// <summary>Independent items, in order within a sender; each is answered after its commit (design §6).</summary>
+    public static async Task<IResult> SendBatch(HttpContext http, AgentDirectory directory, Sending sending)
+    {
+        var request = await http.ReadAsync(HubJson.Default.BatchRequest, HubRequests.BatchBodyBytesMax);
+        if (request.Messages is not { Count: > 0 and <= BatchItemsMax } messages)
+        {
+            throw new SwarmException(SwarmError.InvalidRequest, $"messages holds 1 to {BatchItemsMax} messages.");
+        }
+
+        // Started one after the other, so that they reach the writer in order; then awaited together, so that they share its commits.
+        var sent = new Task<(MessageId Id, Receipt Receipt, string? Detail)>[messages.Count];
+        for (var i = 0; i < sent.Length; i++)
+        {
+            sent[i] = SendOneAsync(http, directory, sending, messages[i]);
+        }
+
+        return Results.Json(new BatchBody([.. (await Task.WhenAll(sent)).Select(ToItem)]), HubJson.Default.BatchBody);
+    }
+
+    public static async Task<IResult> Sent(HttpContext http, string agent, AgentDirectory directory, Outbox outbox)
+    {
+        var profile = await http.SeeAsync(directory, agent);
+        var limit = http.PageLimit();
+        var cursor = http.Number("cursor", 0, long.MaxValue, long.MaxValue);
+        var items = await outbox.ListAsync(profile.Id, cursor, limit, http.RequestAborted);
+        return Results.Json(
+            new SentList(
+                [.. items.Select(i => new SentBody(
+                    i.Message.MessageId.ToString(), i.Message.SwarmId.ToString(), i.Message.Recipient, AspWords.Of(i.Message.Kind), i.Message.Content,
+                    i.AcceptedAt, i.Recipients.ToDictionary(r => HubInbox.WordOf(r.Key), r => r.Value)))],
+                items.Count > 0 && await outbox.ListAsync(profile.Id, items[^1].MessageNo, 1, http.RequestAborted) is { Count: > 0 }
+                    ? items[^1].MessageNo.ToString()
+                    : null),
+            HubJson.Default.SentList);
+    }
+
+    private static async Task<(MessageId Id, Receipt Receipt, string? Detail)> SendOneAsync(
+        HttpContext http, AgentDirectory directory, Sending sending, SendRequest? request)
+    {
+        try
+        {
+            var from = await http.ActAsAsync(directory, HubRequests.Required(request, "message").From);
+            var (id, receipt) = await sending.SendAsync(from, ToDraft(request!), http.RequestAborted);
+            return (id, receipt, null);
+        }
+        catch (SwarmException e)
+        {
+            return (default, Receipt.Refuse(e.Error), e.Message);
+        }
+    }
+
+    private static BatchItem ToItem((MessageId Id, Receipt Receipt, string? Detail) sent) => sent.Receipt.Error is { } error
+        ? new("refused", null, new(error.Id, sent.Detail ?? error.Meaning))
+        : new(StatusOf(sent.Receipt), sent.Id.ToString(), null);
+
+    private static string StatusOf(Receipt receipt) => receipt.Status == ReceiptStatus.Duplicate ? "duplicate" : "accepted";
+
+    private static Draft ToDraft(SendRequest request)
+    {
+        if (request.MessageId is { } messageId && !AspUuid.TryParse(messageId, out _))
+        {
+            throw new SwarmException(SwarmError.InvalidRequest, "message_id is a UUID with hyphens.");
+        }
+
+        DateTimeOffset expiry = default;
+        if (request.ExpiresAt is { } expiresAt && !AspTimestamp.TryParseAny(expiresAt, out expiry))
+        {
+            throw new SwarmException(SwarmError.InvalidRequest, "expires_at is a time like 2026-11-21T15:30:00.000Z.");
+        }
+
+        return new(HubSwarms.Id(HubRequests.Required(request.SwarmId, "swarm_id")), HubRequests.Required(request.Content, "content"))
+        {
+            To = request.To ?? AgentName.Broadcast,
+            Kind = Word(request.Type, "message", AspWords.TryParseKind, MessageKind.Message, "type is message, system or notification."),
+            Priority = Word(request.Priority, "normal", AspWords.TryParsePriority, Priority.Normal, "priority is low, normal or high."),
+            InReplyTo = Text(request.InReplyTo, "in_reply_to"),
+            ThreadId = Text(request.ThreadId, "thread_id"),
+            ExpiresAt = request.ExpiresAt is null ? null : expiry,
+            Attachments = Kind(request.Attachments, System.Text.Json.JsonValueKind.Array, "attachments"),
+            References = Kind(request.References, System.Text.Json.JsonValueKind.Array, "references"),
+            Metadata = Kind(request.Metadata, System.Text.Json.JsonValueKind.Object, "metadata"),
+            MessageId = request.MessageId is { } id && AspUuid.TryParse(id, out var uuid) ? new MessageId(uuid) : null,
+            Timestamp = request.Timestamp,
+            Signature = request.Signature,
+        };
+    }
+
+    private delegate bool TryParse<T>(ReadOnlySpan<byte> word, out T value);
+
+    private static T Word<T>(string? word, string absent, TryParse<T> parse, T unset, string error) =>
+        word is null || word == absent ? unset
+        : parse(Encoding.UTF8.GetBytes(word), out var value) ? value
+        : throw new SwarmException(SwarmError.InvalidRequest, error);
+
+    private static string? Text(string? text, string name) =>
+        text is null || text.Length is > 0 and <= Sending.ReferenceLengthMax
+            ? text
+            : throw new SwarmException(SwarmError.InvalidRequest, $"{name} has 1 to {Sending.ReferenceLengthMax} characters.");
+
+    private static System.Text.Json.JsonElement? Kind(System.Text.Json.JsonElement? value, System.Text.Json.JsonValueKind kind, string name) =>
+        value is null || value.Value.ValueKind == System.Text.Json.JsonValueKind.Null ? null
+        : value.Value.ValueKind == kind ? value
+        : throw new SwarmException(SwarmError.InvalidRequest, $"{name} is a JSON {kind.ToString().ToLowerInvariant()}.");
+}

@@ -1,0 +1,222 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Swarm.Api.Hub;
+
+// The wire types of the Hub API; snake_case on the wire. Requests are lenient in what they miss (null) and checked by the handlers.
+
+public sealed record AgentRequest(
+    string? Name, string? Kind, string? Endpoint, string? PublicKey, string? PrivateKey, string? DisplayName, string? Description, bool? Default);
+
+public sealed record AgentBody(
+    string Name, string Kind, string Endpoint, string PublicKey, string? DisplayName, string? Description, bool Default, DateTimeOffset CreatedAt,
+    DateTimeOffset? RevokedAt, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Token = null);
+
+public sealed record AgentList(IReadOnlyList<AgentBody> Agents, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
+public sealed record TokenRequest(string? Label);
+
+public sealed record TokenBody(long Id, string? Label, string Token, DateTimeOffset CreatedAt);
+
+public sealed record TokenInfo(long Id, string? Label, DateTimeOffset CreatedAt, DateTimeOffset? LastUsedAt, DateTimeOffset? RevokedAt);
+
+public sealed record TokenList(IReadOnlyList<TokenInfo> Tokens);
+
+public sealed record EnrolmentRequest(int? ExpiresInHours);
+
+public sealed record EnrolmentBody(string EnrolmentToken, DateTimeOffset ExpiresAt);
+
+public sealed record EnrolRequest(string? EnrolmentToken, string? Name, string? PublicKey, string? Proof, string? Endpoint);
+
+public sealed record SwarmRequest(string? Agent, string? Name, bool? AllowMemberInvite, bool? RequireApproval, string? SwarmId);
+
+public sealed record SettingsBody(bool AllowMemberInvite, bool RequireApproval);
+
+public sealed record MemberBody(string AgentId, string Endpoint, string PublicKey, DateTimeOffset JoinedAt);
+
+public sealed record SwarmBody(
+    string SwarmId, string Name, string Master, SettingsBody Settings, int MemberCount, DateTimeOffset? JoinedAt,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<MemberBody>? Members = null);
+
+public sealed record SwarmList(IReadOnlyList<SwarmBody> Swarms, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
+public sealed record MemberList(IReadOnlyList<MemberBody> Members);
+
+public sealed record InviteRequest(string? Agent, double? ExpiresInHours, int? MaxUses);
+
+public sealed record InviteBody(string InviteToken, string TokenHash, DateTimeOffset? ExpiresAt, int? MaxUses);
+
+public sealed record JoinRequest(string? Agent, string? InviteToken);
+
+public sealed record JoinBody(string Status, string SwarmId, string Name, string Master, int MemberCount);
+
+public sealed record LeaveRequest(string? Agent);
+
+public sealed record LeaveBody(string Status, string SwarmId, string Name);
+
+public sealed record KickRequest(string? Agent, string? Target, string? Reason);
+
+public sealed record KickBody(string Status, string SwarmId, string AgentId);
+
+public sealed record SendRequest
+{
+    public string? From { get; init; }
+
+    public string? SwarmId { get; init; }
+
+    public string? To { get; init; }
+
+    public string? Type { get; init; }
+
+    public string? Content { get; init; }
+
+    public string? Priority { get; init; }
+
+    public string? InReplyTo { get; init; }
+
+    public string? ThreadId { get; init; }
+
+    public string? ExpiresAt { get; init; }
+
+    public JsonElement? Attachments { get; init; }
+
+    public JsonElement? References { get; init; }
+
+    public JsonElement? Metadata { get; init; }
+
+    public string? MessageId { get; init; }
+
+    public string? Timestamp { get; init; }
+
+    public string? Signature { get; init; }
+}
+
+public sealed record SendBody(string Status, string MessageId, string SwarmId, string Recipient, int Recipients);
+
+public sealed record BatchRequest(IReadOnlyList<SendRequest>? Messages);
+
+public sealed record BatchError(string Id, string Message);
+
+public sealed record BatchItem(
+    string Status,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? MessageId,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] BatchError? Error);
+
+public sealed record BatchBody(IReadOnlyList<BatchItem> Results);
+
+/// <summary>An inbox item; optional members are left out when the message has none.</summary>
+public sealed record MessageBody(
+    long Seq, string MessageId, string SwarmId, string Sender, string Recipient, string Type, string Priority, string Content, string Timestamp,
+    DateTimeOffset AcceptedAt, string State, bool Verified)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? InReplyTo { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ThreadId { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ExpiresAt { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonElement? Attachments { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonElement? References { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonElement? Metadata { get; init; }
+}
+
+public sealed record MessageList(IReadOnlyList<MessageBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
+public sealed record SeqsRequest(long[]? Seqs);
+
+public sealed record UpdatedBody(int Updated);
+
+public sealed record CountsBody(long Unread, long Read, long Total);
+
+public sealed record LeaseRequest(int? Max, int? LeaseSeconds, int? WaitSeconds);
+
+public sealed record LeaseBody(Guid LeaseId, DateTimeOffset ExpiresAt, IReadOnlyList<MessageBody> Messages);
+
+public sealed record SettleRequest(Guid? LeaseId, long[]? Seqs, double? DelaySeconds);
+
+public sealed record ExtendRequest(Guid? LeaseId, int? LeaseSeconds);
+
+public sealed record ExtendBody(DateTimeOffset ExpiresAt);
+
+public sealed record SentBody(
+    string MessageId, string SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
+    IReadOnlyDictionary<string, int> Recipients);
+
+public sealed record SentList(IReadOnlyList<SentBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
+public sealed record StatusBody(
+    Guid NodeId, string Version, DateTimeOffset StartedAt, string Signals, long Agents, long Swarms, long Messages);
+
+public sealed record StatsBody(
+    long Accepted, long Duplicates, IReadOnlyDictionary<string, long> Refused, IReadOnlyDictionary<string, long> Deliveries, long Agents, long Swarms,
+    long Messages, double? OldestPendingSeconds);
+
+public sealed record ResetBody(long OldestSeq);
+
+public sealed record BackupBody(string Path, long Bytes, int Tables, long Rows);
+
+/// <summary>An error (RFC 9457); <paramref name="Type"/> is <c>urn:swarm:error:</c> and the id of the catalogue.</summary>
+public sealed record ProblemBody(string Type, string Title, int Status, string Detail);
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, AllowDuplicateProperties = false, MaxDepth = 32,
+    Converters = [typeof(MillisecondTime)])]
+[JsonSerializable(typeof(AgentRequest))]
+[JsonSerializable(typeof(AgentBody))]
+[JsonSerializable(typeof(AgentList))]
+[JsonSerializable(typeof(TokenRequest))]
+[JsonSerializable(typeof(TokenBody))]
+[JsonSerializable(typeof(TokenList))]
+[JsonSerializable(typeof(EnrolmentRequest))]
+[JsonSerializable(typeof(EnrolmentBody))]
+[JsonSerializable(typeof(EnrolRequest))]
+[JsonSerializable(typeof(SwarmRequest))]
+[JsonSerializable(typeof(SwarmBody))]
+[JsonSerializable(typeof(SwarmList))]
+[JsonSerializable(typeof(MemberList))]
+[JsonSerializable(typeof(InviteRequest))]
+[JsonSerializable(typeof(InviteBody))]
+[JsonSerializable(typeof(JoinRequest))]
+[JsonSerializable(typeof(JoinBody))]
+[JsonSerializable(typeof(LeaveRequest))]
+[JsonSerializable(typeof(LeaveBody))]
+[JsonSerializable(typeof(KickRequest))]
+[JsonSerializable(typeof(KickBody))]
+[JsonSerializable(typeof(SendRequest))]
+[JsonSerializable(typeof(SendBody))]
+[JsonSerializable(typeof(BatchRequest))]
+[JsonSerializable(typeof(BatchBody))]
+[JsonSerializable(typeof(MessageBody))]
+[JsonSerializable(typeof(MessageList))]
+[JsonSerializable(typeof(SeqsRequest))]
+[JsonSerializable(typeof(UpdatedBody))]
+[JsonSerializable(typeof(CountsBody))]
+[JsonSerializable(typeof(LeaseRequest))]
+[JsonSerializable(typeof(LeaseBody))]
+[JsonSerializable(typeof(SettleRequest))]
+[JsonSerializable(typeof(ExtendRequest))]
+[JsonSerializable(typeof(ExtendBody))]
+[JsonSerializable(typeof(SentList))]
+[JsonSerializable(typeof(StatusBody))]
+[JsonSerializable(typeof(StatsBody))]
+[JsonSerializable(typeof(ResetBody))]
+[JsonSerializable(typeof(BackupBody))]
+[JsonSerializable(typeof(ProblemBody))]
+internal sealed partial class HubJson : JsonSerializerContext;
+
+/// <summary>Times in UTC with milliseconds, like on every wire of the product.</summary>
+internal sealed class MillisecondTime : JsonConverter<DateTimeOffset>
+{
+    public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetDateTimeOffset();
+
+    public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", System.Globalization.CultureInfo.InvariantCulture));
+}

@@ -1,0 +1,200 @@
+using System.Data.Common;
+using Microsoft.Extensions.Options;
+using Swarm.Api.Protocols.AgentSwarm.Wire;
+using Swarm.Core;
+using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
+using Swarm.Core.Swarms;
+
+namespace Swarm.Api.Protocols.AgentSwarm;
+
+/// <summary>The Agent Swarm Protocol door (ASP §8): one for each local agent, and one for the node's default agent.</summary>
+public static partial class AgentSwarmEndpoints
+{
+    /// <summary>Routes of one agent's door.</summary>
+    public static WebApplication MapAgentSwarm(this WebApplication app)
+    {
+        foreach (var door in new[] { app.MapGroup("/swarm"), app.MapGroup("/agents/{agent}/swarm") })
+        {
+            door.MapPost("/message", Guarded(PostMessageAsync));
+            door.MapPost("/join", Guarded(PostJoinAsync));
+            door.MapGet("/health", Guarded(GetHealthAsync));
+            door.MapGet("/info", Guarded(GetInfoAsync));
+            door.Map("/message", MethodNotAllowed("POST"));
+            door.Map("/join", MethodNotAllowed("POST"));
+            door.Map("/health", MethodNotAllowed("GET"));
+            door.Map("/info", MethodNotAllowed("GET"));
+            door.Map("/{**rest}", NotFound);
+        }
+
+        return app;
+    }
+
+    /// <summary>Options and start-up checks of this door.</summary>
+    public static IServiceCollection AddAgentSwarm(this IServiceCollection services)
+    {
+        services.AddOptions<AgentSwarmOptions>()
+            .BindConfiguration(AgentSwarmOptions.Section)
+            .Validate(options => Enum.IsDefined(options.Compatibility), "AgentSwarm:Compatibility must be Strict or Reference")
+            .ValidateOnStart();
+        services.AddHostedService<CompatibilityGuard>();
+        return services;
+    }
+
+    private static async Task PostMessageAsync(HttpContext context, AgentProfile agent)
+    {
+        var services = context.RequestServices;
+        using var body = await RequestBody.ReadAsync(context.Request, AgentSwarmLimits.BodyBytesMax, context.RequestAborted);
+        if (body.IsTooLarge)
+        {
+            await RefuseBodyAsync(context.Response);
+            return;
+        }
+
+        var isJson = RequestBody.IsJson(context.Request);
+        if (!isJson || !MessageReader.TryRead(body.Bytes.Span, out var message))
+        {
+            await AgentSwarmErrors.WriteShapeAsync(context.Response, MessageShape.Explain(body.Bytes, isJson));
+            return;
+        }
+
+        var isUnchecked = services.GetRequiredService<IOptions<AgentSwarmOptions>>().Value.Compatibility == AgentSwarmCompatibility.Reference;
+        var envelope = AgentSwarmMapper.ToEnvelope(message, body.Bytes, agent, isUnchecked);
+
+        // Not to be cancelled by a caller who hangs up: the writer may still read the body, which goes back to the pool below.
+        var receipt = await services.GetRequiredService<Intake>().AcceptAsync(envelope, CancellationToken.None);
+        if (receipt.Error is { } error)
+        {
+            await AgentSwarmErrors.WriteAsync(context.Response, error, retryAfterSeconds: receipt.RetryAfterSeconds);
+            return;
+        }
+
+        var response = context.Response;
+        response.ContentType = "application/json";
+        response.ContentLength = AgentSwarmMapper.QueuedLength;
+        AgentSwarmMapper.WriteQueued(response.BodyWriter, message, body.Bytes.Span);
+        await response.BodyWriter.FlushAsync(CancellationToken.None);
+    }
+
+    private static async Task PostJoinAsync(HttpContext context, AgentProfile agent)
+    {
+        using var body = await RequestBody.ReadAsync(context.Request, AgentSwarmLimits.BodyBytesMax, context.RequestAborted);
+        if (body.IsTooLarge)
+        {
+            await RefuseBodyAsync(context.Response);
+            return;
+        }
+
+        if (!JoinShape.TryRead(body.Bytes, RequestBody.IsJson(context.Request), out var application, out var failures))
+        {
+            await AgentSwarmErrors.WriteShapeAsync(context.Response, failures);
+            return;
+        }
+
+        var outcome = await context.RequestServices.GetRequiredService<SwarmAdmission>().AdmitAsync(agent, application, context.RequestAborted);
+        await AgentSwarmErrors.WriteJsonAsync(
+            context.Response, outcome.Pending ? StatusCodes.Status202Accepted : StatusCodes.Status200OK, outcome, AgentSwarmMapper.WriteJoin);
+    }
+
+    private static Task GetHealthAsync(HttpContext context, AgentProfile agent)
+    {
+        var now = context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow();
+        return AgentSwarmErrors.WriteJsonAsync(
+            context.Response, StatusCodes.Status200OK, (agent, now), static (json, it) => AgentSwarmMapper.WriteHealth(json, it.agent, it.now));
+    }
+
+    private static Task GetInfoAsync(HttpContext context, AgentProfile agent) =>
+        AgentSwarmErrors.WriteJsonAsync(context.Response, StatusCodes.Status200OK, agent, AgentSwarmMapper.WriteInfo);
+
+    private static Task NotFound(HttpContext context) =>
+        AgentSwarmErrors.WriteDetailAsync(context.Response, StatusCodes.Status404NotFound, "Not Found");
+
+    private static RequestDelegate MethodNotAllowed(string allowed) => context =>
+    {
+        context.Response.Headers.Allow = allowed;
+        return AgentSwarmErrors.WriteDetailAsync(context.Response, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed");
+    };
+
+    private static Task RefuseBodyAsync(HttpResponse response)
+    {
+        // What is left of the body is not worth reading.
+        response.Headers.Connection = "close";
+        return AgentSwarmErrors.WriteAsync(response, SwarmError.BodyTooLarge);
+    }
+
+    /// <summary>What every route has around it: a plain path, a known agent, and an answer in the protocol's form whatever happens.</summary>
+    private static RequestDelegate Guarded(Func<HttpContext, AgentProfile, Task> handle) => async context =>
+    {
+        try
+        {
+            if (!RawPathGuard.IsPlain(context))
+            {
+                await NotFound(context);
+                return;
+            }
+
+            if (context.Request.Path.Value is { } path && path.EndsWith('/'))
+            {
+                // ASP §7.5; clients do not follow it, but people with a browser do.
+                context.Response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+                context.Response.Headers.Location = path.TrimEnd('/') + context.Request.QueryString;
+                return;
+            }
+
+            if (await FindAgentAsync(context) is { } agent)
+            {
+                await handle(context, agent);
+            }
+            else
+            {
+                await NotFound(context);
+            }
+        }
+        catch (SwarmException refused) when (!context.Response.HasStarted)
+        {
+            await AgentSwarmErrors.WriteAsync(context.Response, refused.Error, refused.Message, refused.Reason);
+        }
+        catch (BadHttpRequestException broken) when (!context.Response.HasStarted)
+        {
+            await AgentSwarmErrors.WriteAsync(
+                context.Response,
+                broken.StatusCode == StatusCodes.Status413PayloadTooLarge ? SwarmError.BodyTooLarge : SwarmError.InvalidRequest,
+                broken.Message);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
+        {
+            var log = LogOf(context);
+            CallerLeft(log);
+        }
+        catch (Exception exception) when (exception is DbException or TimeoutException && !context.Response.HasStarted)
+        {
+            DatabaseFailed(LogOf(context), exception);
+            await AgentSwarmErrors.WriteAsync(context.Response, SwarmError.Unavailable);
+        }
+        catch (Exception exception) when (!context.Response.HasStarted)
+        {
+            Failed(LogOf(context), exception);
+            await AgentSwarmErrors.WriteInternalErrorAsync(context.Response);
+        }
+    };
+
+    private static ValueTask<AgentProfile?> FindAgentAsync(HttpContext context)
+    {
+        var directory = context.RequestServices.GetRequiredService<AgentDirectory>();
+        return context.GetRouteValue("agent") is not string name ? directory.FindDefaultAsync(context.RequestAborted)
+            : AgentName.IsValidForLocal(name) ? directory.FindAsync(name, context.RequestAborted)
+            : ValueTask.FromResult<AgentProfile?>(null);
+    }
+
+    private static ILogger LogOf(HttpContext context) =>
+        context.RequestServices.GetRequiredService<ILoggerFactory>().CreateLogger("Swarm.Api.AgentSwarm");
+
+    [LoggerMessage(EventId = 2102, Level = LogLevel.Debug, Message = "The caller left before the answer")]
+    private static partial void CallerLeft(ILogger log);
+
+    [LoggerMessage(EventId = 2103, Level = LogLevel.Error, Message = "The database failed during a request; answered 503")]
+    private static partial void DatabaseFailed(ILogger log, Exception exception);
+
+    [LoggerMessage(EventId = 2104, Level = LogLevel.Error, Message = "A request failed in a way that no rule foresees; answered 500")]
+    private static partial void Failed(ILogger log, Exception exception);
+}

@@ -1,0 +1,97 @@
+using System.Net;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Options;
+
+namespace Swarm.Api.Protocols.AgentSwarm;
+
+/// <summary>How strict the door is.</summary>
+public enum AgentSwarmCompatibility
+{
+    /// <summary>Every message is verified (ASP §4.4, hardened).</summary>
+    Strict,
+
+    /// <summary>
+    /// Like the reference server: sender, signature, time and recipient are not checked. For tests against reference peers; refused
+    /// when anything but loopback is listened on.
+    /// </summary>
+    Reference,
+}
+
+/// <summary>Configuration section <c>AgentSwarm</c>.</summary>
+public sealed class AgentSwarmOptions
+{
+    public const string Section = "AgentSwarm";
+
+    public AgentSwarmCompatibility Compatibility { get; set; } = AgentSwarmCompatibility.Strict;
+}
+
+/// <summary>Says the reference mode loudly at the start, and stops a start that would offer it to a network.</summary>
+internal sealed partial class CompatibilityGuard(
+    IOptions<AgentSwarmOptions> options, IConfiguration configuration, IServer server, ILogger<CompatibilityGuard> log) : IHostedLifecycleService
+{
+    /// <summary>Before the server listens: what configuration names.</summary>
+    public Task StartingAsync(CancellationToken cancellationToken)
+    {
+        if (options.Value.Compatibility == AgentSwarmCompatibility.Reference)
+        {
+            ReferenceModeIsOn(log);
+            Refuse(ConfiguredUrls(configuration));
+        }
+
+        return Task.CompletedTask;
+    }
+
+    /// <summary>After it listens: what it really bound, should something else have named it.</summary>
+    public Task StartedAsync(CancellationToken cancellationToken)
+    {
+        if (options.Value.Compatibility == AgentSwarmCompatibility.Reference)
+        {
+            Refuse(server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []);
+        }
+
+        return Task.CompletedTask;
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>True when only this machine can reach the URL; what cannot be read counts as public.</summary>
+    internal static bool IsLoopback(string url)
+    {
+        if (url.Contains("://unix:", StringComparison.OrdinalIgnoreCase))
+        {
+            return true;
+        }
+
+        // "*" and "+" are no host names, so such a URL does not parse.
+        return Uri.TryCreate(url, UriKind.Absolute, out var uri)
+            && (uri.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+                || (IPAddress.TryParse(uri.Host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address)));
+    }
+
+    private static IEnumerable<string> ConfiguredUrls(IConfiguration configuration)
+    {
+        var endpoints = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]).OfType<string>().ToList();
+        return endpoints.Count > 0 ? endpoints : (configuration["urls"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    }
+
+    private static void Refuse(IEnumerable<string> urls)
+    {
+        if (urls.FirstOrDefault(url => !IsLoopback(url)) is { } open)
+        {
+            throw new InvalidOperationException(
+                $"AgentSwarm:Compatibility=Reference accepts unverified messages, so every endpoint must be on loopback; {open} is not. "
+                + "Remove the switch, or bind to 127.0.0.1.");
+        }
+    }
+
+    [LoggerMessage(EventId = 2101, Level = LogLevel.Warning, Message =
+        "AgentSwarm:Compatibility=Reference: signatures, senders, times and recipients are NOT checked at /swarm and /agents. For tests only")]
+    private static partial void ReferenceModeIsOn(ILogger log);
+}

@@ -1,0 +1,95 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.Extensions.Primitives;
+
+namespace Swarm.Api.Protocols.AgentSwarm;
+
+/// <summary>A request body in one rented buffer. Dispose returns it, so nobody may hold <see cref="Bytes"/> longer.</summary>
+internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge) : IDisposable
+{
+    private const int FirstRentBytes = 4096;
+
+    /// <summary>More than the limit came, or was announced; <see cref="Bytes"/> is empty.</summary>
+    public bool IsTooLarge => isTooLarge;
+
+    public ReadOnlyMemory<byte> Bytes => rented.AsMemory(0, length);
+
+    /// <summary>
+    /// Reads to the end or to one byte past the limit, whatever the request says about its length, and never holds more than that.
+    /// </summary>
+    public static async ValueTask<RequestBody> ReadAsync(HttpRequest request, int bytesMax, CancellationToken cancellation)
+    {
+        if (request.ContentLength > bytesMax)
+        {
+            return new RequestBody([], 0, isTooLarge: true);
+        }
+
+        var reader = request.BodyReader;
+        var rented = ArrayPool<byte>.Shared.Rent((int)Math.Min(request.ContentLength ?? FirstRentBytes, FirstRentBytes));
+        var length = 0;
+        try
+        {
+            while (true)
+            {
+                var result = await reader.ReadAsync(cancellation);
+                var arrived = result.Buffer;
+                if (arrived.Length > bytesMax - length)
+                {
+                    reader.AdvanceTo(arrived.End);
+                    ArrayPool<byte>.Shared.Return(rented);
+                    return new RequestBody([], 0, isTooLarge: true);
+                }
+
+                var count = (int)arrived.Length;
+                rented = MakeRoom(rented, length, count);
+                arrived.CopyTo(rented.AsSpan(length));
+                length += count;
+                reader.AdvanceTo(arrived.End);
+                if (result.IsCompleted)
+                {
+                    return new RequestBody(rented, length, isTooLarge: false);
+                }
+            }
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+            throw;
+        }
+    }
+
+    /// <summary><c>application/json</c> and <c>application/…+json</c>; nothing said counts as JSON (ASP §7.1).</summary>
+    public static bool IsJson(HttpRequest request)
+    {
+        var type = request.ContentType;
+        if (type is null or "application/json")
+        {
+            return true;
+        }
+
+        var media = new StringSegment(type, 0, type.IndexOf(';') is var end and >= 0 ? end : type.Length).Trim();
+        return media.Equals("application/json", StringComparison.OrdinalIgnoreCase)
+            || (media.StartsWith("application/", StringComparison.OrdinalIgnoreCase) && media.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
+    }
+
+    public void Dispose()
+    {
+        if (rented is { Length: > 0 })
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private static byte[] MakeRoom(byte[] rented, int length, int more)
+    {
+        if (rented.Length - length >= more)
+        {
+            return rented;
+        }
+
+        var larger = ArrayPool<byte>.Shared.Rent(Math.Max(length + more, rented.Length * 2));
+        rented.AsSpan(0, length).CopyTo(larger);
+        ArrayPool<byte>.Shared.Return(rented);
+        return larger;
+    }
+}

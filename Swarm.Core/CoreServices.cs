@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Swarm.Core.Audit;
+using Swarm.Core.Delivery;
+using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
+using Swarm.Core.Signals;
+using Swarm.Core.Storage;
+using Swarm.Core.Swarms;
+
+namespace Swarm.Core;
+
+/// <summary>Registers Core. The host brings the data source, the <see cref="SwarmDb"/> factory and, if it has one, the Redis client.</summary>
+public static class CoreServices
+{
+    /// <summary>What every process of the node needs: storage, identity, swarms, reading.</summary>
+    public static IServiceCollection AddSwarmCore(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(Bind<StorageOptions>(configuration, "Storage"));
+        services.AddSingleton(new KeyVaultOptions { MasterKey = configuration["Swarm:MasterKey"] ?? "" });
+        services.AddSingleton(new DataFolderOptions { Path = configuration["Swarm:DataFolder"] ?? "" });
+        services.AddSingleton(Bind<AgentOptions>(configuration, "Swarm"));
+
+        services.AddSingleton<Migrator>().AddSingleton<StartupChecks>().AddSingleton<Backup>().AddSingleton<NodeFigures>();
+        services.AddSignals();
+        services.AddSingleton<Decisions>();
+        services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
+        services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
+        services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
+        services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>().AddSingleton<Expiry>();
+        return services;
+    }
+
+    /// <summary>What accepts messages: the intake and its writer.</summary>
+    public static IServiceCollection AddSwarmIntake(this IServiceCollection services)
+    {
+        services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<Sending>();
+        services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
+        return services;
+    }
+
+    private static T Bind<T>(IConfiguration configuration, string section)
+        where T : class, new()
+    {
+        var options = new T();
+        configuration.GetSection(section).Bind(options);
+        return options;
+    }
+}

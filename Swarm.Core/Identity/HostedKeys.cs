@@ -1,0 +1,27 @@
+using Microsoft.EntityFrameworkCore;
+using NSec.Cryptography;
+using Swarm.Core.Storage;
+
+namespace Swarm.Core.Identity;
+
+/// <summary>Opens the signing keys of hosted agents; they never leave the process.</summary>
+public sealed class HostedKeys(IDbContextFactory<SwarmDb> databases, KeyVault vault)
+{
+    /// <exception cref="SwarmException"><see cref="SwarmError.KeyNotHeld"/>: the agent signs for itself, or is revoked.</exception>
+    public async ValueTask<Key> OpenAsync(AgentProfile agent, CancellationToken cancellation)
+    {
+        if (vault.Find(agent.Id) is { } open)
+        {
+            return open;
+        }
+
+        await using var db = await databases.CreateDbContextAsync(cancellation);
+        var row = await db.Agents.AsNoTracking()
+            .Where(a => a.AgentNo == agent.Id.Value && a.RevokedAt == null)
+            .Select(a => new { a.SealedSeed, a.PublicKey })
+            .FirstOrDefaultAsync(cancellation);
+        return row?.SealedSeed is { } sealedSeed
+            ? vault.Open(agent.Id, sealedSeed, row.PublicKey)
+            : throw new SwarmException(SwarmError.KeyNotHeld);
+    }
+}

@@ -1,0 +1,238 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Swarm.Core.Audit;
+using Swarm.Core.Identity;
+using Swarm.Core.Signals;
+
+namespace Swarm.Core.Messaging;
+
+/// <summary>
+/// One writer a replica: takes what waits when the last commit returned, writes it in one round trip, and completes every caller
+/// after the commit (design §3, group commit). There is no timer.
+/// </summary>
+public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus signals, TimeProvider time, ILogger<GroupCommit> logger) : BackgroundService
+{
+    /// <summary>The most messages of a batch; <c>message_no_blocks</c> hands out numbers in blocks of the same size.</summary>
+    public const int BatchMessagesMax = 512;
+
+    /// <summary>The most bytes of a batch; a larger message goes alone.</summary>
+    public const int BatchBytesMax = 8 * 1024 * 1024;
+
+    /// <summary>The most deliveries of a batch; a larger message goes alone.</summary>
+    public const int BatchDeliveriesMax = 2_000;
+
+    /// <summary>The most messages that wait; above it callers are told to come back.</summary>
+    public const int WaitingMax = 8_192;
+
+    /// <summary>How long a batch is tried again while the database is away, before its callers are told so.</summary>
+    public static readonly TimeSpan OutageMax = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan RetryDelayMax = TimeSpan.FromMilliseconds(500);
+
+    private readonly Channel<PendingMessage> _waiting = Channel.CreateBounded<PendingMessage>(
+        new BoundedChannelOptions(WaitingMax) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+
+    private readonly List<PendingMessage> _batch = [];
+    private readonly List<AgentId> _recipients = [];
+    private PendingMessage? _carried;
+    private AcceptCommand? _command;
+    private AuditChain _chain = AuditChain.Start();
+
+    /// <summary>Waits for the message's commit. A cancelled caller stops waiting only while the message is not queued yet.</summary>
+    public ValueTask<CommitResult> CommitAsync(PendingMessage message, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return _waiting.Writer.TryWrite(message)
+            ? message.Completion
+            : new(new CommitResult(_waiting.Reader.Completion.IsCompleted ? CommitStatus.Unavailable : CommitStatus.Busy, 0, 0));
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            while (_carried is not null || await _waiting.Reader.WaitToReadAsync(stoppingToken))
+            {
+                TakeBatch();
+                await CommitAsync(_batch, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Stopping: what waits is refused below.
+        }
+        finally
+        {
+            _waiting.Writer.TryComplete();
+            Refuse(_batch, CommitStatus.Unavailable);
+            while (_waiting.Reader.TryRead(out var message))
+            {
+                message.Complete(new(CommitStatus.Unavailable, 0, 0));
+            }
+
+            await DropCommandAsync();
+        }
+    }
+
+    private void TakeBatch()
+    {
+        _batch.Clear();
+        var bytes = 0;
+        var deliveries = 0;
+        while (_batch.Count < BatchMessagesMax && TryTake(out var message))
+        {
+            bytes += message.Envelope.Wire.Length;
+            deliveries += message.Recipients.Length;
+            if (_batch.Count > 0 && (bytes > BatchBytesMax || deliveries > BatchDeliveriesMax))
+            {
+                _carried = message;
+                return;
+            }
+
+            _batch.Add(message);
+        }
+    }
+
+    private bool TryTake(out PendingMessage message)
+    {
+        if (_carried is not null)
+        {
+            message = _carried;
+            _carried = null;
+            return true;
+        }
+
+        return _waiting.Reader.TryRead(out message!);
+    }
+
+    /// <summary>Commits the batch and completes all of it; halves it when the database refuses its data.</summary>
+    private async Task CommitAsync(List<PendingMessage> batch, CancellationToken stopping)
+    {
+        var results = new CommitResult[batch.Count];
+        try
+        {
+            await ExecuteAsync(batch, results, stopping);
+        }
+        catch (PostgresException e) when (IsBadData(e))
+        {
+            if (batch.Count == 1)
+            {
+                LogBadData(e.SqlState, batch[0].Envelope.MessageId);
+                Refuse(batch, CommitStatus.BadData);
+                return;
+            }
+
+            // Somewhere in here is a culprit; the others shall not suffer for it.
+            var half = batch.Count / 2;
+            var first = batch.GetRange(0, half);
+            var second = batch.GetRange(half, batch.Count - half);
+            batch.Clear();
+            await CommitAsync(first, stopping);
+            await CommitAsync(second, stopping);
+            return;
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+        {
+            LogUnavailable(e, batch.Count);
+            Refuse(batch, CommitStatus.Unavailable);
+            return;
+        }
+
+        _recipients.Clear();
+        for (var i = 0; i < batch.Count; i++)
+        {
+            _recipients.AddRange(batch[i].Recipients);
+            batch[i].Complete(results[i]);
+        }
+
+        batch.Clear();
+        signals.Publish(CollectionsMarshal.AsSpan(_recipients));
+    }
+
+    /// <summary>
+    /// Runs the statement until its outcome is known. A connection that dies in the commit leaves it unknown, so the batch is
+    /// replayed before anyone is answered; it is idempotent, and what was committed comes back as duplicates.
+    /// </summary>
+    private async Task ExecuteAsync(List<PendingMessage> batch, CommitResult[] results, CancellationToken stopping)
+    {
+        var startedAt = Stopwatch.GetTimestamp();
+        var replayed = false;
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                _command ??= await AcceptCommand.OpenAsync(database, stopping);
+                _chain = await _command.ExecuteAsync(batch, results, _chain, time.GetUtcNow(), CancellationToken.None);
+                break;
+            }
+            catch (PostgresException e) when (IsBadData(e))
+            {
+                throw;
+            }
+            catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure)
+            {
+                LogRetry(e.SqlState);
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            {
+                // Whether the audit entry was written is unknown as well: go on with a chain of its own.
+                _chain = AuditChain.Start();
+                replayed = true;
+                await DropCommandAsync();
+                if (stopping.IsCancellationRequested
+                    || Stopwatch.GetElapsedTime(startedAt) > OutageMax
+                    || e is PostgresException { SqlState: PostgresErrorCodes.DiskFull })
+                {
+                    throw;
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(20 << Math.Min(attempt, 5), RetryDelayMax.TotalMilliseconds)), time, stopping);
+            }
+        }
+
+        IntakeMeter.Committed(batch.Count, startedAt);
+        if (replayed)
+        {
+            LogReplayed(batch.Count);
+        }
+    }
+
+    /// <summary>Classes 22 (data) and 23 (integrity): this batch would fail again.</summary>
+    private static bool IsBadData(PostgresException e) =>
+        e.SqlState.StartsWith("22", StringComparison.Ordinal) || e.SqlState.StartsWith("23", StringComparison.Ordinal);
+
+    private static void Refuse(List<PendingMessage> batch, CommitStatus status)
+    {
+        foreach (var message in batch)
+        {
+            message.Complete(new(status, 0, 0));
+        }
+
+        batch.Clear();
+    }
+
+    private async Task DropCommandAsync()
+    {
+        if (_command is { } command)
+        {
+            _command = null;
+            await command.DisposeAsync();
+        }
+    }
+
+    [LoggerMessage(1001, LogLevel.Error, "The database refused the data of message {MessageId} (SQLSTATE {SqlState}); it was not accepted.")]
+    private partial void LogBadData(string sqlState, MessageId messageId);
+
+    [LoggerMessage(1002, LogLevel.Error, "The database cannot be reached; {Count} messages were answered as unavailable.")]
+    private partial void LogUnavailable(Exception e, int count);
+
+    [LoggerMessage(1003, LogLevel.Warning, "A batch is tried again (SQLSTATE {SqlState}).")]
+    private partial void LogRetry(string sqlState);
+
+    [LoggerMessage(1004, LogLevel.Warning, "A batch of {Count} messages was replayed after the connection was lost; duplicates were resolved.")]
+    private partial void LogReplayed(int count);
+}

@@ -1,0 +1,185 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using NSec.Cryptography;
+using Swarm.Core.Identity;
+using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Swarms;
+
+namespace Swarm.Core.Messaging;
+
+/// <summary>What an agent of this node wants to say. The node signs it for a hosted agent; an external one brings id, time and signature.</summary>
+public sealed record Draft(SwarmId SwarmId, string Content)
+{
+    public string To { get; init; } = AgentName.Broadcast;
+
+    public MessageKind Kind { get; init; } = MessageKind.Message;
+
+    public Priority Priority { get; init; } = Priority.Normal;
+
+    public string? InReplyTo { get; init; }
+
+    public string? ThreadId { get; init; }
+
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    public JsonElement? Attachments { get; init; }
+
+    public JsonElement? References { get; init; }
+
+    public JsonElement? Metadata { get; init; }
+
+    /// <summary>The id to use; null for a new one, or the one that belongs to <see cref="IdempotencyKey"/>.</summary>
+    public MessageId? MessageId { get; init; }
+
+    /// <summary>The signed time of an external agent's message.</summary>
+    public string? Timestamp { get; init; }
+
+    /// <summary>The signature of an external agent's message, base64.</summary>
+    public string? Signature { get; init; }
+
+    /// <summary>The same key with the same draft is the same message, however often it is sent.</summary>
+    public string? IdempotencyKey { get; init; }
+}
+
+/// <summary>Sends for the agents of this node: signs, or checks that the agent signed, and hands the message to the intake, which fans out.</summary>
+public sealed class Sending(Intake intake, HostedKeys keys, Outbox outbox, TimeProvider time)
+{
+    /// <summary>The longest content, in bytes of UTF-8.</summary>
+    public const int ContentBytesMax = 1024 * 1024;
+
+    /// <summary>The longest idempotency key, in characters.</summary>
+    public const int IdempotencyKeyLengthMax = 256;
+
+    /// <summary>The longest reply or thread id, in characters.</summary>
+    public const int ReferenceLengthMax = 256;
+
+    /// <summary>The largest of attachments, references and metadata, in bytes of JSON.</summary>
+    public const int ExtraBytesMax = 1024 * 1024;
+
+    /// <summary>Sends one message; the receipt comes after the commit.</summary>
+    public async Task<(MessageId Id, Receipt Receipt)> SendAsync(AgentProfile from, Draft draft, CancellationToken cancellation)
+    {
+        if (Check(draft) is { } refusal)
+        {
+            return (draft.MessageId ?? default, Receipt.Refuse(refusal));
+        }
+
+        var id = draft.MessageId ?? (draft.IdempotencyKey is { } key ? Derive(from.Id, key) : new MessageId(Guid.NewGuid()));
+        AspMessage message;
+        byte[] signature;
+        try
+        {
+            (message, signature) = draft.Signature is not null || from.Kind != AgentKind.Hosted
+                ? Presigned(from, draft, id)
+                : Sign(await keys.OpenAsync(from, cancellation), Unsigned(from, draft, id, AspTimestamp.Format(time.GetUtcNow())));
+        }
+        catch (SwarmException e)
+        {
+            return (id, Receipt.Refuse(e.Error));
+        }
+
+        var receipt = await intake.AcceptAsync(ToEnvelope(message, signature, draft), cancellation);
+        if (receipt.Error == SwarmError.MessageIdReused && draft.Signature is null && await outbox.FindAsync(from.Id, id, cancellation) is { } first
+            && IsSame(first, message))
+        {
+            // The node signs with the time of each try, so a repeated request has another fingerprint; it is the same message.
+            return (id, new(ReceiptStatus.Duplicate, 0, 0, null, 0));
+        }
+
+        return (id, receipt);
+    }
+
+    private static SwarmError? Check(Draft draft)
+    {
+        try
+        {
+            if (StrictUtf8.GetByteCount(draft.Content) > ContentBytesMax)
+            {
+                return SwarmError.ContentTooLong;
+            }
+        }
+        catch (SwarmException e)
+        {
+            return e.Error;
+        }
+
+        return !AgentName.IsValid(draft.To)
+            || draft.InReplyTo?.Length > ReferenceLengthMax
+            || draft.ThreadId?.Length > ReferenceLengthMax
+            || draft.IdempotencyKey is { Length: 0 or > IdempotencyKeyLengthMax }
+            || IsTooLarge(draft.Attachments) || IsTooLarge(draft.References) || IsTooLarge(draft.Metadata)
+                ? SwarmError.InvalidRequest
+                : null;
+    }
+
+    private static bool IsTooLarge(JsonElement? extra) => extra is { } json && json.GetRawText().Length > ExtraBytesMax;
+
+    private static (AspMessage Message, byte[] Signature) Presigned(AgentProfile from, Draft draft, MessageId id)
+    {
+        if (draft is not { Signature: { } text, Timestamp: { } timestamp, MessageId: not null })
+        {
+            throw new SwarmException(SwarmError.KeyNotHeld);
+        }
+
+        var signature = new byte[MessageSignature.SizeBytes];
+        return MessageSignature.TryDecode(Encoding.UTF8.GetBytes(text), signature)
+            ? (Unsigned(from, draft, id, timestamp) with { Signature = text }, signature)
+            : throw new SwarmException(SwarmError.InvalidSignature);
+    }
+
+    private static (AspMessage Message, byte[] Signature) Sign(Key key, AspMessage unsigned)
+    {
+        var signed = MessageSignature.Sign(key, unsigned);
+        return (signed, Convert.FromBase64String(signed.Signature));
+    }
+
+    private static AspMessage Unsigned(AgentProfile from, Draft draft, MessageId id, string timestamp) => new()
+    {
+        MessageId = id,
+        Timestamp = timestamp,
+        SenderId = from.Name,
+        SenderEndpoint = from.Endpoint,
+        Recipient = draft.To,
+        SwarmId = draft.SwarmId,
+        Kind = draft.Kind,
+        Content = draft.Content,
+        InReplyTo = draft.InReplyTo,
+        ThreadId = draft.ThreadId,
+        Priority = draft.Priority,
+        ExpiresAt = draft.ExpiresAt is { } expiry ? AspTimestamp.Format(expiry) : null,
+        Attachments = draft.Attachments,
+        References = draft.References,
+        Metadata = draft.Metadata,
+    };
+
+    private static Envelope ToEnvelope(AspMessage message, byte[] signature, Draft draft) => new()
+    {
+        Protocol = Protocol.AgentSwarm,
+        MessageId = message.MessageId,
+        SwarmId = message.SwarmId,
+        Sender = message.SenderId,
+        Recipient = message.Recipient,
+        Kind = message.Kind,
+        Priority = message.Priority,
+        SentAt = AspTimestamp.TryParse(message.Timestamp, out var sentAt) ? sentAt : null,
+        ExpiresAt = draft.ExpiresAt,
+        SignedBytes = SignedDigest.Compute(message),
+        Signature = signature,
+        Wire = MessageWriter.Write(message),
+    };
+
+    /// <summary>A stable UUID of an agent's idempotency key (version 8: made of a hash).</summary>
+    private static MessageId Derive(AgentId agent, string key)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.UTF8.GetBytes($"swarm idempotency {agent} {key}"), hash);
+        hash[6] = (byte)((hash[6] & 0x0f) | 0x80);
+        hash[8] = (byte)((hash[8] & 0x3f) | 0x80);
+        return new(new Guid(hash[..16], bigEndian: true));
+    }
+
+    private static bool IsSame(AspMessage first, AspMessage again) =>
+        MessageWriter.Write(first with { Timestamp = "", Signature = "" }).AsSpan()
+            .SequenceEqual(MessageWriter.Write(again with { Timestamp = "", Signature = "" }));
+}

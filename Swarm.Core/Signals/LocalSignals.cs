@@ -1,0 +1,107 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Swarm.Core.Identity;
+
+namespace Swarm.Core.Signals;
+
+/// <summary>Who waits, within this process, for something new in which inbox. Signals carry no data: a woken waiter reads the database.</summary>
+public sealed class LocalSignals
+{
+    private readonly ConcurrentDictionary<AgentId, InboxSubscription[]> _waiting = new();
+
+    /// <summary>How many subscriptions are open.</summary>
+    public int Count => _waiting.Values.Sum(s => s.Length);
+
+    /// <summary>Starts listening: every signal after this call completes a wait, also one that comes between two waits.</summary>
+    public InboxSubscription Subscribe(AgentId agent)
+    {
+        var subscription = new InboxSubscription(this, agent);
+        _waiting.AddOrUpdate(agent, static (_, s) => [s], static (_, old, s) => [.. old, s], subscription);
+        return subscription;
+    }
+
+    public void Notify(ReadOnlySpan<AgentId> agents)
+    {
+        if (_waiting.IsEmpty)
+        {
+            return;
+        }
+
+        foreach (var agent in agents)
+        {
+            Notify(agent);
+        }
+    }
+
+    public void Notify(AgentId agent)
+    {
+        if (_waiting.TryGetValue(agent, out var subscriptions))
+        {
+            foreach (var subscription in subscriptions)
+            {
+                subscription.Signal();
+            }
+        }
+    }
+
+    /// <summary>Wakes everybody: signals may have been missed.</summary>
+    public void NotifyAll()
+    {
+        foreach (var agent in _waiting.Keys)
+        {
+            Notify(agent);
+        }
+    }
+
+    internal void Remove(InboxSubscription subscription)
+    {
+        while (_waiting.TryGetValue(subscription.Agent, out var old))
+        {
+            var rest = Array.FindAll(old, s => s != subscription);
+            if (rest.Length == 0
+                ? _waiting.TryRemove(new(subscription.Agent, old))
+                : _waiting.TryUpdate(subscription.Agent, rest, old))
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// <summary>One waiter. Signals coalesce: any number of them between two waits complete one wait.</summary>
+public sealed class InboxSubscription : IDisposable
+{
+    private readonly Channel<bool> _signalled = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly LocalSignals _owner;
+
+    internal InboxSubscription(LocalSignals owner, AgentId agent)
+    {
+        _owner = owner;
+        Agent = agent;
+    }
+
+    public AgentId Agent { get; }
+
+    /// <summary>Completes when something may be new; at once when it became so since the last wait.</summary>
+    public async ValueTask WaitAsync(CancellationToken cancellation) => await _signalled.Reader.ReadAsync(cancellation);
+
+    /// <summary>The same with a time limit; false when it passed without a signal.</summary>
+    public async ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation)
+    {
+        using var timeout = new CancellationTokenSource(limit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        try
+        {
+            await _signalled.Reader.ReadAsync(either.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    public void Dispose() => _owner.Remove(this);
+
+    internal void Signal() => _signalled.Writer.TryWrite(true);
+}

@@ -1,0 +1,79 @@
+using Microsoft.EntityFrameworkCore;
+using Swarm.Core.Identity;
+using Swarm.Core.Swarms;
+
+namespace Swarm.Core.Storage;
+
+/// <summary>
+/// EF Core's view of the schema: everything but the hot path, whose SQL lies in <c>Messaging/</c> and <c>Delivery/</c> (design §3).
+/// The schema itself comes from <c>Migrations/*.sql</c>; EF never creates or changes it.
+/// </summary>
+public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(options)
+{
+    public DbSet<NodeRow> Nodes => Set<NodeRow>();
+
+    public DbSet<AgentRow> Agents => Set<AgentRow>();
+
+    public DbSet<TokenRow> Tokens => Set<TokenRow>();
+
+    public DbSet<SwarmRow> Swarms => Set<SwarmRow>();
+
+    public DbSet<MemberRow> Members => Set<MemberRow>();
+
+    public DbSet<InviteRow> Invites => Set<InviteRow>();
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<NodeRow>(e => e.ToTable("node").HasKey(x => x.OnlyRow));
+        modelBuilder.Entity<AgentRow>(e =>
+        {
+            e.ToTable("agents").HasKey(x => x.AgentNo);
+            e.Property(x => x.AgentNo).UseIdentityAlwaysColumn();
+            e.Property(x => x.Kind).HasConversion<short>();
+        });
+        modelBuilder.Entity<TokenRow>(e =>
+        {
+            e.ToTable("tokens").HasKey(x => x.TokenId);
+            e.Property(x => x.TokenId).UseIdentityAlwaysColumn();
+            e.Property(x => x.Scope).HasConversion<short>();
+        });
+        modelBuilder.Entity<SwarmRow>(e =>
+        {
+            e.ToTable("swarms").HasKey(x => x.SwarmNo);
+            e.Property(x => x.SwarmNo).UseIdentityAlwaysColumn();
+        });
+        modelBuilder.Entity<MemberRow>(e =>
+        {
+            e.ToTable("members").HasKey(x => x.MemberNo);
+            e.Property(x => x.MemberNo).UseIdentityAlwaysColumn();
+        });
+        modelBuilder.Entity<InviteRow>(e => e.ToTable("invites").HasKey(x => x.TokenHash));
+
+        foreach (var entity in modelBuilder.Model.GetEntityTypes())
+        {
+            foreach (var property in entity.GetProperties())
+            {
+                property.SetColumnName(SnakeCase(property.Name));
+            }
+        }
+    }
+
+    private static string SnakeCase(string name) =>
+        string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i == 0 ? "" : "_") + char.ToLowerInvariant(c) : c.ToString()));
+}
+
+/// <summary>The one row of <c>node</c>.</summary>
+public sealed class NodeRow
+{
+    public bool OnlyRow { get; init; } = true;
+
+    public Guid NodeId { get; init; }
+
+    /// <summary>A known text sealed under the master key; tells at start whether the key is the right one.</summary>
+    public byte[]? MasterKeyCheck { get; set; }
+
+    /// <summary>Raised by every change of membership, key or grant; each replica reads it twice a second.</summary>
+    public long ControlEpoch { get; init; }
+
+    public DateTimeOffset CreatedAt { get; init; }
+}

@@ -1,0 +1,69 @@
+using System.Collections.Frozen;
+using NSec.Cryptography;
+using Swarm.Core.Identity;
+
+namespace Swarm.Core.Swarms;
+
+/// <summary>One member as a roster snapshot shows it.</summary>
+/// <param name="Agent">The agent behind the name.</param>
+/// <param name="Kind">Where its key is.</param>
+/// <param name="Name">Its name within this swarm.</param>
+/// <param name="Endpoint">Its https base URL as given at the join.</param>
+/// <param name="Key">The key pinned at the join, parsed.</param>
+/// <param name="RawKey">The same key as its 32 bytes.</param>
+/// <param name="JoinedAt">When it joined.</param>
+public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string Endpoint, PublicKey Key, byte[] RawKey, DateTimeOffset JoinedAt)
+{
+    public RosterEntry ToEntry() => new(Name, Endpoint, Convert.ToBase64String(RawKey), JoinedAt);
+}
+
+/// <summary>A swarm and its members at one version; immutable.</summary>
+public sealed class Roster
+{
+    private readonly FrozenDictionary<string, Member> _byName;
+
+    public Roster(SwarmRow row, IReadOnlyList<Member> members, long loadedAt)
+    {
+        SwarmNo = row.SwarmNo;
+        Id = new(row.SwarmId);
+        Name = row.Name;
+        Version = row.Version;
+        MasterId = new(row.MasterNo);
+        AllowMemberInvite = row.AllowMemberInvite;
+        RequireApproval = row.RequireApproval;
+        CreatedAt = row.CreatedAt;
+        Members = members;
+        LoadedAt = loadedAt;
+        _byName = members.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
+    }
+
+    public long SwarmNo { get; }
+
+    public SwarmId Id { get; }
+
+    public string Name { get; }
+
+    /// <summary>The fence: the commit accepts only messages that were checked against the current version.</summary>
+    public long Version { get; }
+
+    public AgentId MasterId { get; }
+
+    public bool AllowMemberInvite { get; }
+
+    public bool RequireApproval { get; }
+
+    public DateTimeOffset CreatedAt { get; }
+
+    /// <summary>In insertion order.</summary>
+    public IReadOnlyList<Member> Members { get; }
+
+    /// <summary>When it was read, as a <see cref="TimeProvider.GetTimestamp"/>.</summary>
+    public long LoadedAt { get; }
+
+    /// <summary>The master's row; null when it is gone from the roster.</summary>
+    public Member? Master => Find(MasterId);
+
+    public Member? Find(string name) => _byName.GetValueOrDefault(name);
+
+    public Member? Find(AgentId agent) => Members.FirstOrDefault(m => m.Agent == agent);
+}

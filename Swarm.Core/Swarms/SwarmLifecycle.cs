@@ -1,0 +1,209 @@
+using Microsoft.EntityFrameworkCore;
+using NSec.Cryptography;
+using Swarm.Core.Audit;
+using Swarm.Core.Identity;
+
+namespace Swarm.Core.Swarms;
+
+/// <summary>What a swarm's master decided about it.</summary>
+public sealed record SwarmSettings(bool AllowMemberInvite, bool RequireApproval);
+
+/// <summary>A new invite: its URL is shown once, its hash counts and revokes it.</summary>
+public sealed record IssuedInvite(string Url, string TokenHash, DateTimeOffset? ExpiresAt, int? MaxUses);
+
+/// <summary>What members do to a swarm: create, invite, leave, kick (ASP §10). Joining is in <see cref="SwarmAdmission"/>.</summary>
+public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedKeys keys, TimeProvider time)
+{
+    /// <summary>The longest name of a swarm, in characters (ASP §8.2).</summary>
+    public const int NameLengthMax = 256;
+
+    /// <summary>The longest life of an invite.</summary>
+    public static readonly TimeSpan InviteLifetimeMax = TimeSpan.FromDays(3650);
+
+    /// <summary>Makes a swarm with its master as the only member.</summary>
+    /// <param name="id">An id to import, or null for a new one.</param>
+    /// <exception cref="SwarmException"><see cref="SwarmError.InvalidName"/> or <see cref="SwarmError.SwarmExists"/>.</exception>
+    public async Task<Roster> CreateAsync(AgentProfile master, string name, SwarmSettings settings, SwarmId? id, CancellationToken cancellation)
+    {
+        name = name.Trim();
+        if (name.Length is 0 or > NameLengthMax || name.Any(char.IsControl) || !IsText(name))
+        {
+            throw new SwarmException(SwarmError.InvalidName, $"A swarm's name has 1 to {NameLengthMax} characters and no control characters.");
+        }
+
+        var swarmId = id ?? new SwarmId(Guid.NewGuid());
+        await decisions.RunAsync(
+            $"swarm {swarmId} created by {master.Name}",
+            async scope =>
+            {
+                if (await scope.Db.Swarms.AnyAsync(s => s.SwarmId == swarmId.Value, cancellation))
+                {
+                    throw new SwarmException(SwarmError.SwarmExists);
+                }
+
+                var now = time.GetUtcNow();
+                var row = new SwarmRow
+                {
+                    SwarmId = swarmId.Value,
+                    Name = name,
+                    MasterNo = master.Id.Value,
+                    AllowMemberInvite = settings.AllowMemberInvite,
+                    RequireApproval = settings.RequireApproval,
+                    CreatedAt = now,
+                };
+                scope.Db.Swarms.Add(row);
+                await scope.Db.SaveChangesAsync(cancellation);
+                scope.Db.Members.Add(new()
+                {
+                    SwarmNo = row.SwarmNo,
+                    AgentNo = master.Id.Value,
+                    Name = master.Name,
+                    Endpoint = master.Endpoint,
+                    PublicKey = master.PublicKey.Export(KeyBlobFormat.RawPublicKey),
+                    JoinedAt = now,
+                });
+                await scope.Db.SaveChangesAsync(cancellation);
+                await scope.LockSwarmAsync(row.SwarmNo, cancellation);
+                return true;
+            },
+            cancellation);
+        rosters.Forget(swarmId);
+        return (await rosters.GetAsync(swarmId, cancellation))!;
+    }
+
+    /// <summary>Signs an invite with the member's own key (ASP §6.1).</summary>
+    /// <exception cref="SwarmException">
+    /// <see cref="SwarmError.NotAMember"/>; <see cref="SwarmError.NotMaster"/> where members may not invite; <see cref="SwarmError.KeyNotHeld"/>.
+    /// </exception>
+    public async Task<IssuedInvite> InviteAsync(
+        AgentProfile by, SwarmId swarm, TimeSpan? lifetime, int? maxUses, CancellationToken cancellation)
+    {
+        var roster = await GetAsMemberAsync(by, swarm, cancellation);
+        if (roster.MasterId != by.Id && !roster.AllowMemberInvite)
+        {
+            throw new SwarmException(SwarmError.NotMaster, "Only the master invites to this swarm.");
+        }
+
+        if (maxUses is < 1 || lifetime > InviteLifetimeMax)
+        {
+            throw new SwarmException(SwarmError.InvalidRequest, "max_uses is at least 1, and an invite lives at most ten years.");
+        }
+
+        var master = roster.Master ?? throw new SwarmException(SwarmError.UnknownSwarm);
+        var now = time.GetUtcNow();
+        var claims = new InviteClaims(swarm, master.Name, master.Endpoint, now, now + lifetime, maxUses);
+        var token = InviteToken.Create(claims, await keys.OpenAsync(by, cancellation));
+        await decisions.RunAsync(
+            $"invite {token.Hash} to swarm {swarm} made by {by.Name}",
+            async scope =>
+            {
+                // The same claims within one second give the same token; it then is the same invite.
+                var hash = Convert.FromHexString(token.Hash);
+                if (!await scope.Db.Invites.AnyAsync(i => i.TokenHash == hash, cancellation))
+                {
+                    scope.Db.Invites.Add(new()
+                    {
+                        TokenHash = hash,
+                        SwarmNo = roster.SwarmNo,
+                        IssuedBy = by.Id.Value,
+                        CreatedAt = now,
+                        ExpiresAt = claims.ExpiresAt,
+                        MaxUses = maxUses,
+                    });
+                    await scope.Db.SaveChangesAsync(cancellation);
+                }
+
+                return true;
+            },
+            cancellation);
+        return new(token.ToUrl(master.Endpoint), token.Hash, claims.ExpiresAt, maxUses);
+    }
+
+    /// <summary>Revokes a token by its hash, known to us or not; its later use is refused (ASP §6.3).</summary>
+    public async Task RevokeInviteAsync(AgentProfile by, SwarmId swarm, byte[] tokenHash, CancellationToken cancellation)
+    {
+        var roster = await GetAsMemberAsync(by, swarm, cancellation);
+        if (roster.MasterId != by.Id)
+        {
+            throw new SwarmException(SwarmError.NotMaster);
+        }
+
+        var now = time.GetUtcNow();
+        await decisions.RunAsync(
+            $"invite {Convert.ToHexStringLower(tokenHash)} to swarm {swarm} revoked by {by.Name}",
+            async scope =>
+            {
+                if (await scope.Db.Invites.Where(i => i.TokenHash == tokenHash && i.SwarmNo == roster.SwarmNo)
+                        .ExecuteUpdateAsync(s => s.SetProperty(i => i.RevokedAt, i => i.RevokedAt ?? now), cancellation) == 0)
+                {
+                    scope.Db.Invites.Add(new() { TokenHash = tokenHash, SwarmNo = roster.SwarmNo, CreatedAt = now, RevokedAt = now });
+                    await scope.Db.SaveChangesAsync(cancellation);
+                }
+
+                return true;
+            },
+            cancellation);
+    }
+
+    /// <summary>Takes a member out at its own wish.</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.NotAMember"/>, or <see cref="SwarmError.MasterMayNotLeave"/>.</exception>
+    public async Task<Roster> LeaveAsync(AgentProfile agent, SwarmId swarm, CancellationToken cancellation)
+    {
+        var roster = await GetAsMemberAsync(agent, swarm, cancellation);
+        await RemoveAsync(
+            $"{agent.Name} left swarm {swarm}",
+            roster,
+            current => current.MasterId == agent.Id ? throw new SwarmException(SwarmError.MasterMayNotLeave) : current.Find(agent.Id),
+            cancellation);
+        return roster;
+    }
+
+    /// <summary>Takes a member out at the master's wish. When this returns, no message of the kicked is accepted any more.</summary>
+    /// <exception cref="SwarmException">
+    /// <see cref="SwarmError.NotMaster"/>, <see cref="SwarmError.MayNotKickOneself"/>, or <see cref="SwarmError.NotAMember"/> for an unknown target.
+    /// </exception>
+    public async Task KickAsync(AgentProfile by, SwarmId swarm, string target, string? reason, CancellationToken cancellation)
+    {
+        var roster = await GetAsMemberAsync(by, swarm, cancellation);
+        await RemoveAsync(
+            $"{target} kicked from swarm {swarm} by {by.Name}{(reason is null ? "" : $": {reason.Replace('\0', ' ')}")}",
+            roster,
+            current => current.MasterId != by.Id ? throw new SwarmException(SwarmError.NotMaster)
+                : target == by.Name ? throw new SwarmException(SwarmError.MayNotKickOneself)
+                : current.Find(target),
+            cancellation);
+    }
+
+    /// <summary>The roster, for a member; to others the swarm does not exist.</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.UnknownSwarm"/>.</exception>
+    public async Task<Roster> GetAsMemberAsync(AgentProfile agent, SwarmId swarm, CancellationToken cancellation) =>
+        await rosters.GetFreshAsync(swarm, cancellation) is { } roster && roster.Find(agent.Id) is not null
+            ? roster
+            : throw new SwarmException(SwarmError.UnknownSwarm);
+
+    private Task<bool> RemoveAsync(string what, Roster roster, Func<Roster, Member?> choose, CancellationToken cancellation) =>
+        decisions.RunAsync(
+            what,
+            async scope =>
+            {
+                await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
+                var current = await rosters.ReadAsync(scope.Db, roster.Id, cancellation) ?? throw new SwarmException(SwarmError.UnknownSwarm);
+                var member = choose(current) ?? throw new SwarmException(SwarmError.NotAMember);
+                await scope.Db.Members.Where(m => m.SwarmNo == roster.SwarmNo && m.AgentNo == member.Agent.Value).ExecuteDeleteAsync(cancellation);
+                return true;
+            },
+            cancellation);
+
+    private static bool IsText(string text)
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (char.IsSurrogate(text[i]) && (i + 1 == text.Length || !char.IsSurrogatePair(text[i], text[++i])))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,60 @@
+namespace Swarm.Core.Swarms;
+
+/// <summary>A row of <c>swarms</c>.</summary>
+public sealed class SwarmRow
+{
+    public long SwarmNo { get; init; }
+
+    public Guid SwarmId { get; init; }
+
+    public required string Name { get; init; }
+
+    public long MasterNo { get; init; }
+
+    public bool AllowMemberInvite { get; init; }
+
+    public bool RequireApproval { get; init; }
+
+    /// <summary>The fence of design §3 promise 7.</summary>
+    public long Version { get; init; } = 1;
+
+    public DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>A row of <c>members</c>: an agent within a swarm, under the name it has there, with the key pinned at its join.</summary>
+public sealed class MemberRow
+{
+    public long MemberNo { get; init; }
+
+    public long SwarmNo { get; init; }
+
+    public long AgentNo { get; init; }
+
+    public required string Name { get; init; }
+
+    public required string Endpoint { get; init; }
+
+    public required byte[] PublicKey { get; init; }
+
+    public DateTimeOffset JoinedAt { get; init; }
+}
+
+/// <summary>A row of <c>invites</c>: what is counted and revoked of a token, by its SHA-256.</summary>
+public sealed class InviteRow
+{
+    public required byte[] TokenHash { get; init; }
+
+    public long SwarmNo { get; init; }
+
+    public long? IssuedBy { get; init; }
+
+    public DateTimeOffset CreatedAt { get; init; }
+
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    public int? MaxUses { get; init; }
+
+    public int Uses { get; init; }
+
+    public DateTimeOffset? RevokedAt { get; init; }
+}

@@ -1,2 +1,0 @@
-namespace NSec.Cryptography;
-public sealed class PublicKey { }

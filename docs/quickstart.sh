@@ -26,7 +26,7 @@ cleanup() {
   fi
   if [[ -n $node_pid ]]; then
     echo "Stopping the node that this script started ..."
-    kill -INT "$node_pid" 2>/dev/null || true
+    kill -INT -- "-$node_pid" 2>/dev/null || true
     for _ in $(seq 100); do
       kill -0 "$node_pid" 2>/dev/null || break
       sleep 0.2
@@ -112,7 +112,8 @@ prepare() { # direction: the ten contents, one file each
   done
   printf 'Emoji 🐝👩‍💻🚀, Hebrew שלום עולם, Arabic مرحبا بالعالم — all in one line' >"$work/$1.5"
   : >"$work/$1.7"
-  head -c 150000 /dev/urandom | base64 -w 100 | head -c 200000 >"$work/$1.9"
+  head -c 160000 /dev/urandom | base64 -w 100 >"$work/noise"
+  head -c 200000 "$work/noise" >"$work/$1.9"
 }
 
 send_all() { # from, to, direction

@@ -1,3 +1,27 @@
+using Swarm.Api;
+using Swarm.Api.Hub;
+using Swarm.Core;
+using Swarm.Core.Storage;
+using Swarm.ServiceDefaults;
+
 var builder = WebApplication.CreateBuilder(args);
+
+// How every process starts, and where it keeps things.
+builder.AddServiceDefaults();
+builder.AddNpgsqlDataSource(StorageServices.ConnectionName);
+if (builder.Configuration.GetConnectionString("redis") is not null)
+{
+    builder.AddRedisClient("redis");
+}
+
+// What a swarm is, and the doors to it.
+builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmIntake();
+builder.Services.AddHub(builder.Configuration);
+
 var app = builder.Build();
-app.Run();
+app.MapDefaultEndpoints();
+app.MapHub();
+return await app.RunNodeAsync();
+
+/// <summary>Named so that tests can start the node in process.</summary>
+public sealed partial class Program;

@@ -92,7 +92,7 @@ internal static class HubStream
                 catch (OperationCanceledException)
                 {
                     // The enumerator ends by the same token; it must be idle before it is disposed.
-                    await next.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                    await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                     throw;
                 }
             }

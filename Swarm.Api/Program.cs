@@ -1,5 +1,6 @@
 using Swarm.Api;
 using Swarm.Api.Hub;
+using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Core;
 using Swarm.Core.Storage;
 using Swarm.ServiceDefaults;
@@ -17,10 +18,12 @@ if (builder.Configuration.GetConnectionString("redis") is not null)
 // What a swarm is, and the doors to it.
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmIntake();
 builder.Services.AddHub(builder.Configuration);
+builder.Services.AddAgentSwarm();
 
 var app = builder.Build();
 app.MapDefaultEndpoints();
 app.MapHub();
+app.MapAgentSwarm();
 return await app.RunNodeAsync();
 
 /// <summary>Named so that tests can start the node in process.</summary>

@@ -12,7 +12,7 @@ public sealed record AgentBody(
     string Name, string Kind, string Endpoint, string PublicKey, string? DisplayName, string? Description, bool Default, DateTimeOffset CreatedAt,
     DateTimeOffset? RevokedAt, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Token = null);
 
-public sealed record AgentList(IReadOnlyList<AgentBody> Agents, string? NextCursor);
+public sealed record AgentList(IReadOnlyList<AgentBody> Agents, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
 public sealed record TokenRequest(string? Label);
 
@@ -38,7 +38,7 @@ public sealed record SwarmBody(
     string SwarmId, string Name, string Master, SettingsBody Settings, int MemberCount, DateTimeOffset? JoinedAt,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<MemberBody>? Members = null);
 
-public sealed record SwarmList(IReadOnlyList<SwarmBody> Swarms, string? NextCursor);
+public sealed record SwarmList(IReadOnlyList<SwarmBody> Swarms, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
 public sealed record MemberList(IReadOnlyList<MemberBody> Members);
 
@@ -128,7 +128,7 @@ public sealed record MessageBody(
     public JsonElement? Metadata { get; init; }
 }
 
-public sealed record MessageList(IReadOnlyList<MessageBody> Messages, string? NextCursor);
+public sealed record MessageList(IReadOnlyList<MessageBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
 public sealed record SeqsRequest(long[]? Seqs);
 
@@ -150,7 +150,7 @@ public sealed record SentBody(
     string MessageId, string SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
     IReadOnlyDictionary<string, int> Recipients);
 
-public sealed record SentList(IReadOnlyList<SentBody> Messages, string? NextCursor);
+public sealed record SentList(IReadOnlyList<SentBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
 public sealed record StatusBody(
     Guid NodeId, string Version, DateTimeOffset StartedAt, string Signals, long Agents, long Swarms, long Messages);

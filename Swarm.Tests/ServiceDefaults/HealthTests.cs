@@ -69,19 +69,6 @@ public sealed class HealthTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, without);
     }
 
-    [Fact]
-    public void Telemetry_is_set_up_only_when_it_is_asked_for()
-    {
-        HostApplicationBuilder silent = Host.CreateEmptyApplicationBuilder(new());
-        silent.AddServiceDefaults();
-        HostApplicationBuilder heard = Host.CreateEmptyApplicationBuilder(new());
-        heard.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:1";
-        heard.AddServiceDefaults();
-
-        Assert.DoesNotContain(silent.Services, service => service.ServiceType.Name.Contains("Telemetry", StringComparison.Ordinal));
-        Assert.Contains(heard.Services, service => service.ServiceType.Name == "TelemetryProviders");
-    }
-
     private static async Task<(HttpStatusCode Status, JsonElement Body)> AskAsync(string path, Action<WebApplicationBuilder> configure)
     {
         // A folder without the Api's settings, which lie beside the tests.

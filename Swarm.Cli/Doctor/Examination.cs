@@ -61,6 +61,7 @@ internal sealed class Examination(Session session)
     {
         if (session.Node.HttpsUrl is not { } url)
         {
+            checks.Add(Check.Warn("https", "no https address is known here", "Other nodes need it; the node's node.json names it (SWARM_DATA)."));
             return;
         }
 

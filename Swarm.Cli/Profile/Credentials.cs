@@ -73,7 +73,7 @@ internal sealed class Credentials(string folder, TimeProvider clock)
         {
             try
             {
-                return new FileStream(FilePath + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return PrivateFiles.OpenAlone(FilePath + ".lock", FileMode.OpenOrCreate);
             }
             catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException))
             {

@@ -33,16 +33,23 @@ internal static class PrivateFiles
         }
     }
 
-    public static void Write(string path, string text)
+    /// <summary>Opens the file for this process alone, creating it private.</summary>
+    /// <exception cref="IOException">Another process has it open.</exception>
+    public static FileStream OpenAlone(string path, FileMode mode)
     {
-        var fresh = $"{path}.{Guid.NewGuid():N}.tmp";
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.None };
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = FileMode0600;
         }
 
-        using (var file = new FileStream(fresh, options))
+        return new FileStream(path, options);
+    }
+
+    public static void Write(string path, string text)
+    {
+        var fresh = $"{path}.{Guid.NewGuid():N}.tmp";
+        using (var file = OpenAlone(fresh, FileMode.CreateNew))
         {
             file.Write(Encoding.UTF8.GetBytes(text));
             file.Flush(flushToDisk: true);

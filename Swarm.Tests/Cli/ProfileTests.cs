@@ -22,7 +22,7 @@ public sealed class ProfileTests : IDisposable
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(PrivateFiles.FolderMode0700, File.GetUnixFileMode(cli.Profile));
-            foreach (var path in Directory.GetFiles(cli.Profile, "*.json"))
+            foreach (var path in Directory.GetFiles(cli.Profile))
             {
                 Assert.Equal(PrivateFiles.FileMode0600, File.GetUnixFileMode(path));
             }

@@ -41,6 +41,7 @@ internal static class Failures
         ["unknown-agent"] = "'swarm agent list' shows the agents of this node.",
         ["unknown-swarm"] = "'swarm list' shows the swarms of the acting agent.",
         ["not-a-member"] = "Join first: swarm join -t TOKEN. 'swarm list --members' shows who is in.",
+        ["wrong-recipient"] = "Is the recipient a member of this swarm? 'swarm list --members' shows who is in.",
         ["not-master"] = "Only the master may do this; 'swarm list' shows who that is.",
         ["name-taken"] = "Take another name, or take the agent over with 'swarm init -a NAME --force'.",
         ["token-expired"] = "Ask for a fresh invitation.",

@@ -36,7 +36,7 @@ internal static class Failures
 
     private static readonly Dictionary<string, string> Hints = new()
     {
-        ["unauthenticated"] = "The node does not know this token. For an agent: swarm init -a NAME --force; for the operator see 'swarm doctor'.",
+        ["unauthenticated"] = "The node does not know this token. Make a new one: swarm init -a NAME --force; see also 'swarm doctor'.",
         ["forbidden"] = "Act as another agent with --as NAME, or use the operator's token.",
         ["unknown-agent"] = "'swarm agent list' shows the agents of this node.",
         ["unknown-swarm"] = "'swarm list' shows the swarms of the acting agent.",

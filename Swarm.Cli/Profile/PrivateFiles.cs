@@ -13,10 +13,14 @@ internal static class PrivateFiles
         UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    /// <summary>True when somebody besides the owner may do anything with the file or folder; never on Windows, which has other means.</summary>
+    /// <summary>
+    /// True when somebody besides the owner may do anything with the file or folder; never on Windows, which has other means.
+    /// </summary>
     public static bool IsOpenToOthers(string path) => !OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & ForOthers) != 0;
 
-    /// <summary>Creates the folder with mode 0700, or takes others' access from it. A node's data folder is left as the node made it.</summary>
+    /// <summary>
+    /// Creates the folder with mode 0700, or takes others' access from it. A node's data folder is left as the node made it.
+    /// </summary>
     public static void EnsureFolder(string folder)
     {
         if (OperatingSystem.IsWindows())

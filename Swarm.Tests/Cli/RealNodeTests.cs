@@ -35,7 +35,8 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
         var longest = string.Concat(Enumerable.Repeat("🐝", 65_536));
         string[][] sends =
         [
-            ["-m", "first"], ["-m", "👩‍💻 שלום مرحبا \u001b[31m\u202E"], ["-m", "", "--allow-empty"], ["--file", large], ["-m", longest], ["-m", "last", "--priority", "high"],
+            ["-m", "first"], ["-m", "👩‍💻 שלום مرحبا \u001b[31m\u202E"], ["-m", "", "--allow-empty"], ["--file", large], ["-m", longest],
+            ["-m", "last", "--priority", "high"],
         ];
         foreach (var send in sends)
         {
@@ -58,7 +59,8 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
     {
         await MeetAsync();
         await OkAsync("list", "--as", "bob", "--members", "--json");
-        Assert.Equal(["alice", "bob"], cli.Json["swarms"]![0]!["members"]!.AsArray().Select(member => member!["agent_id"]!.GetValue<string>()));
+        Assert.Equal(
+            ["alice", "bob"], cli.Json["swarms"]![0]!["members"]!.AsArray().Select(member => member!["agent_id"]!.GetValue<string>()));
         Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "agent", "list")); // bob is no operator, and the operator's token is not here.
         cli.Variables["SWARM_TOKEN"] = new Swarm.Cli.Profile.Credentials(cli.Profile, TimeProvider.System).Find(Url, "bob")!;
         Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "messages", "--as", "alice"));
@@ -130,7 +132,8 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
             var seen = new List<InboxMessage>();
-            await foreach (var item in client.StreamAsync("bob", new InboxStreamOptions { OnConnected = () => stands.TrySetResult() }, limit.Token))
+            var options = new InboxStreamOptions { OnConnected = () => stands.TrySetResult() };
+            await foreach (var item in client.StreamAsync("bob", options, limit.Token))
             {
                 seen.Add(item);
                 if (seen.Count == 3)
@@ -146,7 +149,8 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
         var again = await client.SendAsync(message, idempotencyKey: "k1");
         Assert.Equal(("accepted", "duplicate"), (first.Status, again.Status));
         Assert.Equal(first.MessageId, again.MessageId);
-        var batch = await client.SendBatchAsync([message with { Content = "two" }, message with { To = "nobody" }, message with { Content = "three" }]);
+        var batch = await client.SendBatchAsync(
+            [message with { Content = "two" }, message with { To = "nobody" }, message with { Content = "three" }]);
         Assert.Equal(["accepted", "refused", "accepted"], batch.Select(result => result.Status));
         Assert.Equal([(1, "once"), (2, "two"), (3, "three")], (await live).Select(item => (item.Seq, item.Content)));
 
@@ -199,6 +203,8 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
     private async Task OkAsync(params string[] args)
     {
         var code = await cli.RunAsync(Url, args);
-        Assert.True(code == ExitCode.Ok, $"swarm {string.Join(' ', args.Select(arg => arg.Length > 40 ? arg[..40] : arg))}: exit {code}\n{cli.Error}{cli.Out}");
+        Assert.True(
+            code == ExitCode.Ok,
+            $"swarm {string.Join(' ', args.Select(arg => arg.Length > 40 ? arg[..40] : arg))}: exit {code}\n{cli.Error}{cli.Out}");
     }
 }

@@ -39,6 +39,9 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
     /// <summary>A client of the Hub API with the operator's token.</summary>
     public HttpClient Hub { get; private set; } = null!;
 
+    /// <summary>Where raw bytes can be sent, when the node listens.</summary>
+    public Uri Address => Http.BaseAddress!;
+
     public NpgsqlDataSource Database => _database ??= NpgsqlDataSource.Create(_connectionString);
 
     /// <summary>Starts a node on a new database.</summary>

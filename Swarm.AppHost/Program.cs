@@ -1,6 +1,7 @@
 using Aspire.Hosting;
 using Aspire.Hosting.ApplicationModel;
 using Microsoft.Extensions.Configuration;
+using Swarm.AppHost;
 
 var builder = DistributedApplication.CreateBuilder(args);
 var settings = builder.Configuration.GetSection("Swarm");
@@ -20,15 +21,15 @@ var database = postgres.AddDatabase("swarm");
 var migrate = Node(builder.AddProject<Projects.Swarm_Worker>("migrate")).WithArgs("migrate").WaitFor(database);
 
 var api = Node(builder.AddProject<Projects.Swarm_Api>("api")).WithReference(redis).WaitFor(redis).WaitForCompletion(migrate)
-    .WithReplicas(settings.GetValue("ApiReplicas", 1)).WithHttpHealthCheck("/health", endpointName: "http").WithExternalHttpEndpoints();
-api.WithEnvironment("Swarm__PublicUrl", settings["PublicUrl"] ?? "https://localhost:8743");
+    .WithHttpHealthCheck("/health", endpointName: "http").WithReplicas(settings.GetValue("ApiReplicas", 1)).WithExternalHttpEndpoints();
+Doors.Configure(api, settings);
 
 Node(builder.AddProject<Projects.Swarm_Worker>("worker")).WithArgs("run").WithReference(redis).WaitFor(redis).WaitForCompletion(migrate)
     .WithHttpEndpoint().WithHttpHealthCheck("/health");
 
 builder.Build().Run();
 
-// Every process of a node shares its database, its master key and, on one machine, its data folder.
+// Every process of a node has its database and its master key and, on one machine, its data folder.
 IResourceBuilder<ProjectResource> Node(IResourceBuilder<ProjectResource> project)
 {
     project.WithReference(database).WithEnvironment("Swarm__MasterKey", masterKey);

@@ -2,11 +2,12 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Npgsql;
 using Spectre.Console;
+using Swarm.Benchmarks.Node;
 
 namespace Swarm.Benchmarks.Load;
 
 /// <summary>What Postgres says about itself before and after a run.</summary>
-internal sealed record DatabaseFigures(string Fsync, string SynchronousCommit, long WalSyncs, long WalBytes, long Messages, long Deliveries)
+internal sealed record DatabaseFigures(string Fsync, string SynchronousCommit, long WalSyncs, long WalBytes, long Messages, long Deliveries, ProcessFigures Processes)
 {
     public static async Task<DatabaseFigures> ReadAsync(string connectionString, string messages, string deliveries, CancellationToken cancellation)
     {
@@ -15,13 +16,14 @@ internal sealed record DatabaseFigures(string Fsync, string SynchronousCommit, l
         await using var command = new NpgsqlCommand(
             $"""
             select current_setting('fsync'), current_setting('synchronous_commit'), wal_sync, wal_bytes::bigint,
-                   (select count(*) from {messages}), (select count(*) from {deliveries})
+                   (select count(*) from {messages}), (select count(*) from {deliveries}), array(select pid from pg_stat_activity)
             from pg_stat_wal
             """,
             connection);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         await reader.ReadAsync(cancellation);
-        return new(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4), reader.GetInt64(5));
+        return new(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4), reader.GetInt64(5),
+            ProcessFigures.Of(reader.GetFieldValue<int[]>(6)));
     }
 }
 
@@ -29,7 +31,8 @@ internal sealed record DatabaseFigures(string Fsync, string SynchronousCommit, l
 internal static class Report
 {
     public static int Print(
-        string scenario, LoadOptions options, LoadResult load, DatabaseFigures before, DatabaseFigures after, double memoryMb)
+        string scenario, LoadOptions options, LoadResult load, DatabaseFigures before, DatabaseFigures after,
+        ProcessFigures serverBefore, ProcessFigures serverAfter)
     {
         var stored = after.Messages - before.Messages;
         var complete = stored == load.Accepted && after.Deliveries - before.Deliveries == load.Accepted && load.Errors == 0;
@@ -48,7 +51,9 @@ internal static class Report
             ["forged_refused"] = load.Forged,
             ["rows_stored"] = stored,
             ["rows_equal_answers"] = complete,
-            ["server_memory_mb"] = Math.Round(memoryMb, 1),
+            ["server_memory_mb"] = Math.Round(serverAfter.MemoryMb, 1),
+            ["server_cpu_us_per_message"] = PerMessage(serverAfter.CpuMs - serverBefore.CpuMs, load),
+            ["database_cpu_us_per_message"] = PerMessage(after.Processes.CpuMs - before.Processes.CpuMs, load),
             ["fsync"] = after.Fsync,
             ["synchronous_commit"] = after.SynchronousCommit,
             ["wal_syncs"] = after.WalSyncs - before.WalSyncs,
@@ -77,4 +82,7 @@ internal static class Report
 
         return complete ? 0 : 1;
     }
+
+    private static double PerMessage(double cpuMs, LoadResult load) =>
+        Math.Round(cpuMs * 1000 / Math.Max(1, load.Accepted + load.Duplicates + load.Forged + load.Errors), 1);
 }

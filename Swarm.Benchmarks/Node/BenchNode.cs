@@ -37,39 +37,12 @@ internal sealed class BenchNode : IAsyncDisposable
             app.GetEndpoint("api", "http"));
     }
 
-    /// <summary>Resident memory of the Api, in MB; it is found by the data folder in its environment.</summary>
-    public double ApiMemoryMb() => ProcessMemory.OfMb("Swarm.Api.dll", _folder);
+    /// <summary>The Api's process; it is found by the data folder in its environment.</summary>
+    public ProcessFigures Api() => ProcessFigures.Find("Swarm.Api.dll", _folder);
 
     public async ValueTask DisposeAsync()
     {
         await _app.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
-    }
-}
-
-/// <summary>Memory of other processes of ours, from /proc.</summary>
-internal static class ProcessMemory
-{
-    /// <summary>Resident megabytes of the process whose command line and environment hold the texts; 0 when it is not found.</summary>
-    public static double OfMb(string command, string environment)
-    {
-        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(d => int.TryParse(Path.GetFileName(d), out _)))
-        {
-            try
-            {
-                if (File.ReadAllText(Path.Combine(folder, "cmdline")).Contains(command, StringComparison.Ordinal)
-                    && File.ReadAllText(Path.Combine(folder, "environ")).Contains(environment, StringComparison.Ordinal))
-                {
-                    var line = File.ReadLines(Path.Combine(folder, "status")).First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
-                    return double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) / 1024;
-                }
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException)
-            {
-                // It ended while we looked, or is not ours.
-            }
-        }
-
-        return 0;
     }
 }

@@ -32,11 +32,11 @@ internal static class FloorScenario
         {
             var url = new Uri((await server.StandardOutput.ReadLineAsync(cancellation))!);
             var before = await DatabaseFigures.ReadAsync(node.ConnectionString, "floor_messages", "floor_deliveries", cancellation);
+            var idle = ProcessFigures.Find("floor-server", marker);
             var load = await Progress.RunAsync("Loading", options.WarmUpSeconds + options.Seconds, tick =>
                 HttpLoad.RunAsync(url, messages, options, tick, cancellation));
-            var memory = ProcessMemory.OfMb("Swarm.Benchmarks.dll", marker);
             var after = await DatabaseFigures.ReadAsync(node.ConnectionString, "floor_messages", "floor_deliveries", cancellation);
-            return Report.Print("floor", options, load, before, after, memory);
+            return Report.Print("floor", options, load, before, after, idle, ProcessFigures.Find("floor-server", marker));
         }
         finally
         {

@@ -26,11 +26,11 @@ internal static class IngestScenario
         var population = await Population.CreateAsync(node.ConnectionString, cancellation);
         var messages = Prepare(population, options);
         var before = await DatabaseFigures.ReadAsync(node.ConnectionString, "messages", "deliveries", cancellation);
+        var server = node.Api();
         var load = await Progress.RunAsync("Loading", options.WarmUpSeconds + options.Seconds, tick =>
             HttpLoad.RunAsync(node.Http, messages, options, tick, cancellation));
-        var memory = node.ApiMemoryMb();
         var after = await DatabaseFigures.ReadAsync(node.ConnectionString, "messages", "deliveries", cancellation);
-        return Report.Print("ingest", options, load, before, after, memory);
+        return Report.Print("ingest", options, load, before, after, server, node.Api());
     }
 
     public static SignedMessages Prepare(Population population, LoadOptions options)

@@ -39,6 +39,19 @@ public sealed class CrashTests : IDisposable
     }
 
     [Fact]
+    public async Task An_app_host_ends_with_the_dotnet_run_that_started_it()
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/')).Name;
+        await using var run = AppHostProcess.Start(
+            ["run", "--no-build", "-c", configuration, "--project", AppHostProcess.ProbeProject, "--", "apphost", AppHostProcess.ProbeProject, "--Launcher:DataArea", _area, .. Secrets]);
+        await run.StartedAsync();
+        var processes = run.Descendants();
+        Assert.True(processes.Count > 6, run.Output);
+        run.Signal(Signals.Kill);
+        await Eventually.TrueAsync("every process is gone", () => processes.All(id => !Directory.Exists($"/proc/{id}")), CleanUpLimit);
+    }
+
+    [Fact]
     public async Task A_start_at_once_after_a_kill_waits_for_the_end_of_the_killed()
     {
         await using var first = AppHostProcess.StartProbe(_area, null, Secrets);

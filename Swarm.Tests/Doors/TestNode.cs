@@ -48,7 +48,7 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
     /// <param name="postgres">Where the database is made.</param>
     /// <param name="now">What the node's clock says.</param>
     /// <param name="isReference">Whether the door checks as little as the reference does.</param>
-    /// <param name="listens">Whether it listens on a loopback port as well, so that raw bytes can be sent; see <see cref="Address"/>.</param>
+    /// <param name="listens">Whether it listens on a port as well, so that raw bytes can be sent; see <see cref="Address"/>.</param>
     public static async Task<TestNode> StartAsync(
         PostgresFixture postgres, DateTimeOffset? now = null, bool isReference = false, bool listens = false)
     {

@@ -16,6 +16,8 @@ internal sealed partial class VectorServer : IAsyncDisposable
     /// <summary>What the clock says where a vector does not.</summary>
     private static readonly DateTimeOffset DefaultTime = new(2026, 2, 5, 14, 30, 0, TimeSpan.Zero);
 
+    private readonly Dictionary<(string Sender, Guid Id), string> _accepted = [];
+
     private VectorServer(TestNode node) => Node = node;
 
     public TestNode Node { get; }
@@ -85,7 +87,7 @@ internal sealed partial class VectorServer : IAsyncDisposable
     /// What a strict node says to a message that the reference queues: null when it queues it too, else the status of the first check
     /// that fails (ASP §4.4).
     /// </summary>
-    public static int? StrictRefusal(Vector vector)
+    public int? StrictRefusal(Vector vector)
     {
         var message = MessageParser.Parse(BodyOf(vector.Json.GetProperty("request"))!);
         if (!AspTimestamp.TryParse(message.Timestamp, out var sentAt) || sentAt < TimeOf(vector).AddDays(-7) || sentAt > TimeOf(vector).AddMinutes(5))
@@ -93,10 +95,22 @@ internal sealed partial class VectorServer : IAsyncDisposable
             return 400;
         }
 
-        return message.SenderId != "alice" ? 403
+        return message.SwarmId.ToString() is not (SwarmId or ApprovalSwarmId) ? 404
+            : message.SenderId != "alice" ? 403
             : !MessageSignature.Verify(vector.File.Key("alice").ToPublicKey(), message) ? 401
             : message.Recipient is not ("broadcast" or "alice") ? 403
+            : IsReuse(message) ? 409
             : null;
+    }
+
+    /// <summary>
+    /// True when the sender's message id stands for another message already: two vectors may share an id. Notes the message otherwise.
+    /// </summary>
+    public bool IsReuse(AspMessage message)
+    {
+        var digest = Convert.ToHexString(SignedDigest.Compute(message));
+        return !_accepted.TryAdd((message.SenderId, message.MessageId.Value), digest)
+            && _accepted[(message.SenderId, message.MessageId.Value)] != digest;
     }
 
     public static DateTimeOffset TimeOf(Vector vector) =>

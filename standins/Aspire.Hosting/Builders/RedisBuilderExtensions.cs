@@ -1,0 +1,40 @@
+using System.Globalization;
+using System.Net.Sockets;
+using Aspire.Hosting.ApplicationModel;
+
+namespace Aspire.Hosting;
+
+/// <summary>Adds Redis servers.</summary>
+public static class RedisBuilderExtensions
+{
+    private static readonly TimeSpan DefaultSnapshotInterval = TimeSpan.FromSeconds(60);
+
+    public static IResourceBuilder<RedisResource> AddRedis(
+        this IDistributedApplicationBuilder builder, string name, int? port = null, IResourceBuilder<ParameterResource>? password = null)
+    {
+        var passwordParameter = password?.Resource
+            ?? ParameterResourceBuilderExtensions.CreateDefaultPasswordParameter(builder, $"{name}-password", special: false);
+        return builder.AddResource(new RedisResource(name, passwordParameter))
+            .WithAnnotation(new ContainerImage("docker.io", "library/redis", "8.6"))
+            .WithAnnotation(new EndpointAnnotation(ProtocolType.Tcp, name: RedisResource.EndpointName, port: port, targetPort: RedisResource.ContainerPort))
+            .WithEnvironment(context => context.EnvironmentVariables["REDIS_PASSWORD"] = passwordParameter);
+    }
+
+    /// <summary>Keeps the data between starts, by a snapshot a minute when nothing else was asked for.</summary>
+    public static IResourceBuilder<RedisResource> WithDataVolume(this IResourceBuilder<RedisResource> builder, string? name = null, bool isReadOnly = false)
+    {
+        builder.WithAnnotation(new DataVolume(name ?? $"{builder.Resource.Name}-data", "/data", isReadOnly));
+        return isReadOnly || builder.Resource.Annotations.OfType<RedisSnapshots>().Any() ? builder : builder.WithPersistence();
+    }
+
+    /// <summary>Writes a snapshot after <paramref name="interval"/> (60 s when null) in which that many keys changed.</summary>
+    public static IResourceBuilder<RedisResource> WithPersistence(
+        this IResourceBuilder<RedisResource> builder, TimeSpan? interval = null, long keysChangedThreshold = 1) =>
+        builder.WithAnnotation(new RedisSnapshots(interval ?? DefaultSnapshotInterval, keysChangedThreshold), ResourceAnnotationMutationBehavior.Replace);
+}
+
+internal sealed record RedisSnapshots(TimeSpan Interval, long KeysChanged) : IResourceAnnotation
+{
+    /// <summary>The two operands of Redis's <c>save</c>.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{(long)Interval.TotalSeconds} {KeysChanged}");
+}

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using Swarm.Core;
 using Swarm.Core.Identity;
@@ -21,15 +22,17 @@ internal static class NodeStart
         {
             await app.Services.GetRequiredService<StartupChecks>().RunAsync(CancellationToken.None);
             await app.Services.GetRequiredService<NodeSetup>().RunAsync(CancellationToken.None);
+            app.Lifetime.ApplicationStarted.Register(() => WriteNodeFile(app));
+            await app.StartAsync();
         }
-        catch (Exception e) when (e is StorageException or SwarmException or NpgsqlException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is StorageException or SwarmException or NpgsqlException or IOException or UnauthorizedAccessException
+            or InvalidOperationException or OptionsValidationException)
         {
             await Console.Error.WriteLineAsync($"Error: {e.Message}");
             return 1;
         }
 
-        app.Lifetime.ApplicationStarted.Register(() => WriteNodeFile(app));
-        await app.RunAsync();
+        await app.WaitForShutdownAsync();
         return 0;
     }
 

@@ -1,6 +1,7 @@
 using Swarm.Api;
 using Swarm.Api.Hub;
 using Swarm.Api.Protocols.AgentSwarm;
+using Swarm.Api.Tls;
 using Swarm.Core;
 using Swarm.Core.Storage;
 using Swarm.ServiceDefaults;
@@ -9,6 +10,7 @@ var builder = WebApplication.CreateBuilder(args);
 
 // How every process starts, and where it keeps things.
 builder.AddServiceDefaults();
+builder.AddLocalTls();
 builder.AddNpgsqlDataSource(StorageServices.ConnectionName);
 if (builder.Configuration.GetConnectionString("redis") is not null)
 {

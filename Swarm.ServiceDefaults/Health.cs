@@ -15,6 +15,10 @@ namespace Swarm.ServiceDefaults;
 internal static class Health
 {
     private const string LiveTag = "live";
+
+    /// <summary>The check of <c>AddRedisClient</c>: losing Redis costs latency, never messages (design §3 promise 6), so the node stays in service.</summary>
+    private const string RedisCheck = "StackExchange.Redis";
+
     private static readonly TimeSpan CheckTimeMax = TimeSpan.FromSeconds(5);
 
     public static void AddHealth(this IHostApplicationBuilder builder)
@@ -22,9 +26,10 @@ internal static class Health
         builder.Services.AddHealthChecks().AddCheck("self", () => HealthCheckResult.Healthy(), [LiveTag]);
         builder.Services.PostConfigure<HealthCheckServiceOptions>(options =>
         {
-            foreach (HealthCheckRegistration check in options.Registrations.Where(check => check.Timeout == Timeout.InfiniteTimeSpan))
+            foreach (HealthCheckRegistration check in options.Registrations)
             {
-                check.Timeout = CheckTimeMax;
+                check.Timeout = check.Timeout == Timeout.InfiniteTimeSpan ? CheckTimeMax : check.Timeout;
+                check.FailureStatus = check.Name == RedisCheck ? HealthStatus.Degraded : check.FailureStatus;
             }
         });
     }

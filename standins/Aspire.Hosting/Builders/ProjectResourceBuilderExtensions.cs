@@ -21,6 +21,11 @@ public static class ProjectResourceBuilderExtensions
         return builder.WithAnnotation(new Replicas(replicas), ResourceAnnotationMutationBehavior.Replace);
     }
 
+    /// <summary>Tells the project's process only of the endpoints that the filter lets through.</summary>
+    public static IResourceBuilder<ProjectResource> WithEndpointsInEnvironment(
+        this IResourceBuilder<ProjectResource> builder, Func<EndpointAnnotation, bool> filter) =>
+        builder.WithAnnotation(new EndpointFilter(filter));
+
     private static IResourceBuilder<ProjectResource> Add(IDistributedApplicationBuilder builder, string name, IProjectMetadata project)
     {
         var added = builder.AddResource(new ProjectResource(name)).WithAnnotation(project);
@@ -30,3 +35,5 @@ public static class ProjectResourceBuilderExtensions
 
     private sealed record ProjectAt(string ProjectPath) : IProjectMetadata;
 }
+
+internal sealed record EndpointFilter(Func<EndpointAnnotation, bool> Passes) : IResourceAnnotation;

@@ -14,10 +14,19 @@ public static class RedisBuilderExtensions
     {
         var passwordParameter = password?.Resource
             ?? ParameterResourceBuilderExtensions.CreateDefaultPasswordParameter(builder, $"{name}-password", special: false);
-        return builder.AddResource(new RedisResource(name, passwordParameter))
+        var server = new RedisResource(name, passwordParameter) { Entrypoint = "/bin/sh" };
+        return builder.AddResource(server)
             .WithAnnotation(new ContainerImage("docker.io", "library/redis", "8.6"))
             .WithAnnotation(new EndpointAnnotation(ProtocolType.Tcp, name: RedisResource.EndpointName, port: port, targetPort: RedisResource.ContainerPort))
-            .WithEnvironment(context => context.EnvironmentVariables["REDIS_PASSWORD"] = passwordParameter);
+            .WithEnvironment(context => context.EnvironmentVariables["REDIS_PASSWORD"] = passwordParameter)
+            .WithAnnotation(new ArgumentsCallback(context =>
+            {
+                // The shell reads the password from the environment.
+                var snapshots = server.Annotations.OfType<RedisSnapshots>().SingleOrDefault();
+                context.Args.Add("-c");
+                context.Args.Add("redis-server --requirepass $REDIS_PASSWORD" + (snapshots is null ? string.Empty : $" --save {snapshots}"));
+                return Task.CompletedTask;
+            }));
     }
 
     /// <summary>Keeps the data between starts, by a snapshot a minute when nothing else was asked for.</summary>

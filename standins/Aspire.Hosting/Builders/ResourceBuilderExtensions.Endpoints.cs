@@ -26,6 +26,25 @@ public static partial class ResourceBuilderExtensions
         return builder;
     }
 
+    /// <summary>Adds an http endpoint, on a free port when none is given.</summary>
+    public static IResourceBuilder<T> WithHttpEndpoint<T>(
+        this IResourceBuilder<T> builder, int? port = null, int? targetPort = null, string? name = null, string? env = null, bool? isProxied = null)
+        where T : IResourceWithEndpoints
+    {
+        var endpoint = new EndpointAnnotation(ProtocolType.Tcp, "http", name: name ?? "http", port: port, targetPort: targetPort, isProxied: isProxied);
+        builder.WithAnnotation(endpoint);
+        if (env is not null)
+        {
+            builder.WithAnnotation(new EnvironmentCallback(context =>
+            {
+                context.EnvironmentVariables[env] = new EndpointReference(builder.Resource, endpoint).Property(EndpointProperty.TargetPort);
+                return Task.CompletedTask;
+            }));
+        }
+
+        return builder;
+    }
+
     /// <summary>Marks the http and https endpoints as reachable from outside, for the manifest.</summary>
     public static IResourceBuilder<T> WithExternalHttpEndpoints<T>(this IResourceBuilder<T> builder)
         where T : IResourceWithEndpoints

@@ -15,6 +15,7 @@ public static partial class ResourceBuilderExtensions
     {
         var resource = source.Resource;
         var name = connectionName ?? resource.Name;
+        builder.WithAnnotation(new ReferenceTo(resource));
         return builder.WithEnvironment(context =>
         {
             if (resource.Annotations.OfType<AbsentFromMachine>().Any())
@@ -63,6 +64,9 @@ public static partial class ResourceBuilderExtensions
         return encoded.ToString();
     }
 }
+
+/// <summary>Put on a resource that is told of another one's connection string.</summary>
+internal sealed record ReferenceTo(IResource Resource) : IResourceAnnotation;
 
 /// <summary>Put on a resource that this machine has no server for, and that the application can do without.</summary>
 internal sealed class AbsentFromMachine : IResourceAnnotation;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 
 namespace Aspire.Hosting.ApplicationModel;
 
@@ -40,6 +41,9 @@ public class ReferenceExpression : IExpressionValue, IValueWithReferences
         return string.Format(CultureInfo.InvariantCulture, Format, resolved);
     }
 
+    /// <summary>Makes one from an interpolated string, such as <c>$"{host}:{port}"</c>.</summary>
+    public static ReferenceExpression Create(in ExpressionInterpolatedStringHandler handler) => Of([.. handler.Parts]);
+
     /// <summary>Literal parts are strings; every other part is a value.</summary>
     internal static ReferenceExpression Of(params object[] parts)
     {
@@ -59,6 +63,20 @@ public class ReferenceExpression : IExpressionValue, IValueWithReferences
         }
 
         return new ReferenceExpression(format.ToString(), [.. values]);
+    }
+
+    /// <summary>Takes an interpolated string apart.</summary>
+    [InterpolatedStringHandler]
+    public ref struct ExpressionInterpolatedStringHandler(int literalLength, int formattedCount)
+    {
+        internal List<object> Parts { get; } = new(literalLength > 0 ? (2 * formattedCount) + 1 : formattedCount);
+
+        public readonly void AppendLiteral(string value) => Parts.Add(value);
+
+        public readonly void AppendFormatted(string? value) => Parts.Add(value ?? string.Empty);
+
+        public readonly void AppendFormatted<T>(T valueProvider)
+            where T : IValueProvider, IManifestExpressionProvider => Parts.Add(valueProvider);
     }
 }
 

@@ -63,6 +63,11 @@ internal static class ContainerCommand
         }
 
         command.Add(image.ToString());
+        foreach (var argument in await ResourceEnvironment.CollectArgumentsAsync(resource, cancellationToken).ConfigureAwait(false))
+        {
+            command.Add(await ResourceEnvironment.ResolveAsync(argument, cancellationToken).ConfigureAwait(false) ?? string.Empty);
+        }
+
         command.AddRange(arguments);
         await ShortCommand.RunAsync([runtime, "rm", "--force", container], cancellationToken).ConfigureAwait(false);
         run.Update(s => s with { Note = $"container {container} of {image}" });

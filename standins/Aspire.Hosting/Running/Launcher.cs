@@ -70,6 +70,7 @@ internal sealed class Launcher(DistributedApplicationBuilder builder, ResourceNo
         try
         {
             await WaitForDependenciesAsync(run).ConfigureAwait(false);
+            await WaitForAddressesAsync(run).ConfigureAwait(false);
             if (run.Resource is not PostgresDatabaseResource)
             {
                 run.Enter(KnownResourceStates.Starting);
@@ -114,6 +115,18 @@ internal sealed class Launcher(DistributedApplicationBuilder builder, ResourceNo
             {
                 throw new DependencyFailedException($"{wait.Resource.Name} is {found.Snapshot.State?.Text}");
             }
+        }
+    }
+
+    /// <summary>What a connection string says is known once its server runs, or is known to be absent.</summary>
+    private async Task WaitForAddressesAsync(RunningResource run)
+    {
+        foreach (var reference in run.Resource.Annotations.OfType<ReferenceTo>())
+        {
+            await Notifications.WaitForResourceAsync(
+                reference.Resource.Name,
+                e => e.Snapshot.IsOver || e.Snapshot.State?.Text == KnownResourceStates.Running || e.Snapshot.State?.Text == KnownResourceStates.Absent,
+                _stop.Token).ConfigureAwait(false);
         }
     }
 

@@ -159,7 +159,7 @@ internal static class ProjectDefaults
 
         EndpointAnnotation GetOrAdd(string scheme)
         {
-            var known = builder.Resource.Annotations.OfType<EndpointAnnotation>().FirstOrDefault(e => e.UriScheme == scheme);
+            var known = builder.Resource.Annotations.OfType<EndpointAnnotation>().Where(e => e.UriScheme == scheme).OrderBy(e => e.Name == scheme ? 0 : 1).FirstOrDefault();
             if (known is null)
             {
                 builder.WithEndpoint(scheme, e => known = e);
@@ -176,13 +176,12 @@ internal static class ProjectDefaults
 
     private static void SetKestrelUrls(EnvironmentCallbackContext context, ProjectResource project)
     {
-        var endpoints = project.Annotations.OfType<EndpointAnnotation>().ToList();
-        if (!endpoints.Exists(e => e.FromKestrel))
+        if (!project.Annotations.OfType<EndpointAnnotation>().Any(e => e.FromKestrel))
         {
             return;
         }
 
-        foreach (var endpoint in endpoints.Where(e => !e.IsDefaultHttps))
+        foreach (var endpoint in ToldTo(project))
         {
             // A container must listen on every address of its own.
             var host = context.ExecutionContext.IsRunMode && endpoint.FromKestrel ? endpoint.TargetHost : "*";
@@ -194,7 +193,7 @@ internal static class ProjectDefaults
     private static void SetUrls(EnvironmentCallbackContext context, ProjectResource project)
     {
         var parts = new List<object>();
-        foreach (var endpoint in project.Annotations.OfType<EndpointAnnotation>())
+        foreach (var endpoint in ToldTo(project))
         {
             if (endpoint.UriScheme == "https")
             {
@@ -216,7 +215,7 @@ internal static class ProjectDefaults
         foreach (var scheme in new[] { "http", "https" })
         {
             var parts = new List<object>();
-            foreach (var endpoint in project.Annotations.OfType<EndpointAnnotation>().Where(e => e.UriScheme == scheme && !e.IsDefaultHttps))
+            foreach (var endpoint in ToldTo(project).Where(e => e.UriScheme == scheme))
             {
                 parts.AddRange(parts.Count > 0 ? [";", TargetPort(project, endpoint)] : [TargetPort(project, endpoint)]);
             }
@@ -226,6 +225,13 @@ internal static class ProjectDefaults
                 context.EnvironmentVariables[$"{scheme.ToUpperInvariant()}_PORTS"] = ReferenceExpression.Of([.. parts]);
             }
         }
+    }
+
+    /// <summary>The endpoints that the process is to listen on.</summary>
+    private static IEnumerable<EndpointAnnotation> ToldTo(ProjectResource project)
+    {
+        var filters = project.Annotations.OfType<EndpointFilter>().ToList();
+        return project.Annotations.OfType<EndpointAnnotation>().Where(e => !e.IsDefaultHttps && filters.TrueForAll(f => f.Passes(e)));
     }
 
     private static EndpointReferenceExpression TargetPort(ProjectResource project, EndpointAnnotation endpoint) =>

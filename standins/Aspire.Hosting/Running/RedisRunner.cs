@@ -18,7 +18,8 @@ internal sealed class RedisRunner(RedisResource server, RunningResource run)
         switch (source)
         {
             case ServerSource.Container container:
-                process = await StartContainerAsync(container, cancellationToken).ConfigureAwait(false);
+                process = await ContainerCommand.StartAsync(
+                    run, container.Runtime, server, RedisResource.ContainerPort, [], cancellationToken).ConfigureAwait(false);
                 break;
             case ServerSource.Local:
                 process = await StartLocalAsync(Binary()!, cancellationToken).ConfigureAwait(false);
@@ -62,14 +63,6 @@ internal sealed class RedisRunner(RedisResource server, RunningResource run)
         run.Update(s => s with { Note = $"{binary}, data in {volume}" });
         return await run.StartAsync(
             account.Command(binary, settings), Executables.Environment(), "/", ServerStop.Redis, cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task<SupervisedProcess> StartContainerAsync(ServerSource.Container container, CancellationToken cancellationToken)
-    {
-        server.Entrypoint = "/bin/sh";
-        var password = server.PasswordParameter is null ? string.Empty : " --requirepass $REDIS_PASSWORD";
-        return await ContainerCommand.StartAsync(
-            run, container.Runtime, server, RedisResource.ContainerPort, ["-c", $"redis-server --save {Save}{password}"], cancellationToken).ConfigureAwait(false);
     }
 
     private void UseExternal(ServerSource.External external)

@@ -17,8 +17,8 @@ internal sealed class RunningResource(IResource resource, Launcher launcher, str
 
     public CustomResourceSnapshot Update(Func<CustomResourceSnapshot, CustomResourceSnapshot> change) => Launcher.Notifications.Update(Resource, change);
 
-    public void Enter(string state, string? note = null) =>
-        Update(s => s with { State = state, Note = note ?? s.Note, HealthStatus = null });
+    public void Enter(string state, string note = "") =>
+        Update(s => s with { State = state, Note = note, HealthStatus = null });
 
     /// <summary>The resource runs; healthy at once, or once its health check says so.</summary>
     public void Runs(bool healthy) => Update(s => s with

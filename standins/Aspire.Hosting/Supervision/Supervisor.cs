@@ -9,9 +9,6 @@ internal sealed class Supervisor(Action<Event> send) : IDisposable
     /// <summary>How long a process may take to die of SIGKILL or of its last signal.</summary>
     private static readonly TimeSpan LastGrace = TimeSpan.FromMilliseconds(700);
 
-    /// <summary>Opens the log before the command starts, so that no output passes through us.</summary>
-    private const string Wrapper = "log=$1; shift; exec \"$@\" >>\"$log\" 2>&1 </dev/null";
-
     private readonly Lock _lock = new();
     private readonly List<Child> _children = [];
     private readonly List<FileStream> _locks = [];
@@ -116,7 +113,7 @@ internal sealed class Supervisor(Action<Event> send) : IDisposable
                 return;
             }
 
-            var start = new ProcessStartInfo("/bin/sh", ["-c", Wrapper, "sh", spec.LogFile, .. spec.Command]) { WorkingDirectory = spec.Folder };
+            var start = new ProcessStartInfo(spec.Command[0], spec.Command.Skip(1)) { WorkingDirectory = spec.Folder };
             start.Environment.Clear();
             foreach (var (name, value) in spec.Environment)
             {
@@ -125,6 +122,7 @@ internal sealed class Supervisor(Action<Event> send) : IDisposable
 
             try
             {
+                StandardStreams.WriteTo(spec.LogFile);
                 var child = new Child(id, spec, Process.Start(start)!);
                 _children.Add(child);
                 send(new Event { Kind = Kinds.Started, Id = id, Number = child.ProcessId });

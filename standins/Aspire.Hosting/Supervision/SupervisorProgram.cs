@@ -20,13 +20,13 @@ internal static class SupervisorProgram
         }
 
         _ = Native.NewSession();
-        var output = Console.OpenStandardOutput();
+        var (pipe, output) = StandardStreams.Take();
         using var supervisor = new Supervisor(update => Send(output, update));
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => End(context, supervisor));
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => End(context, supervisor));
         using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
 
-        using var input = new StreamReader(Console.OpenStandardInput());
+        using var input = new StreamReader(pipe);
         while (await input.ReadLineAsync().ConfigureAwait(false) is { } line)
         {
             var request = JsonSerializer.Deserialize(line, MessageJson.Default.Request)!;

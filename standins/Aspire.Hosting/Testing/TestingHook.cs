@@ -35,6 +35,9 @@ internal sealed class TestingHook(Assembly entryAssembly, Action<DistributedAppl
 
     public void LetBuild() => _mayBuild.TrySetResult();
 
+    /// <summary>Ends a program that waits to build and never will.</summary>
+    public void Abandon() => _mayBuild.TrySetException(new OperationCanceledException("The test ended without building."));
+
     public void Fail(Exception error)
     {
         _building.TrySetException(error);

@@ -1,0 +1,90 @@
+using Swarm.Client;
+
+namespace Swarm.Cli;
+
+/// <summary>The face that an error of the node has at the command line: its exit code, and the hint that helps.</summary>
+internal static class Failures
+{
+    /// <summary>Exit codes by error id, where the HTTP status alone would say too little.</summary>
+    private static readonly Dictionary<string, int> ExitCodes = new()
+    {
+        ["invalid-request"] = ExitCode.BadArguments,
+        ["body-too-large"] = ExitCode.BadArguments,
+        ["content-too-long"] = ExitCode.BadArguments,
+        ["invalid-timestamp"] = ExitCode.BadArguments,
+        ["invalid-name"] = ExitCode.BadArguments,
+        ["invalid-key"] = ExitCode.BadArguments,
+        ["may-not-kick-oneself"] = ExitCode.BadArguments,
+        ["unauthenticated"] = ExitCode.Permission,
+        ["forbidden"] = ExitCode.Permission,
+        ["key-not-held"] = ExitCode.Permission,
+        ["not-master"] = ExitCode.Permission,
+        ["invalid-token"] = ExitCode.Permission,
+        ["token-signature"] = ExitCode.Permission,
+        ["token-expired"] = ExitCode.Permission,
+        ["token-exhausted"] = ExitCode.Permission,
+        ["token-revoked"] = ExitCode.Permission,
+        ["unknown-agent"] = ExitCode.NotFound,
+        ["agent-revoked"] = ExitCode.NotFound,
+        ["unknown-swarm"] = ExitCode.NotFound,
+        ["not-a-member"] = ExitCode.NotFound,
+        ["unknown-message"] = ExitCode.NotFound,
+        ["rate-limited"] = ExitCode.Network,
+        ["too-busy"] = ExitCode.Network,
+        ["unavailable"] = ExitCode.Network,
+    };
+
+    private static readonly Dictionary<string, string> Hints = new()
+    {
+        ["unauthenticated"] = "The node does not know this token. For an agent: swarm init -a NAME --force; for the operator see 'swarm doctor'.",
+        ["forbidden"] = "Act as another agent with --as NAME, or use the operator's token.",
+        ["unknown-agent"] = "'swarm agent list' shows the agents of this node.",
+        ["unknown-swarm"] = "'swarm list' shows the swarms of the acting agent.",
+        ["not-a-member"] = "Join first: swarm join -t TOKEN. 'swarm list --members' shows who is in.",
+        ["not-master"] = "Only the master may do this; 'swarm list' shows who that is.",
+        ["name-taken"] = "Take another name, or take the agent over with 'swarm init -a NAME --force'.",
+        ["token-expired"] = "Ask for a fresh invitation.",
+        ["token-exhausted"] = "Ask for a fresh invitation.",
+        ["token-revoked"] = "Ask for a fresh invitation.",
+        ["invalid-token"] = "Hand over the whole text that 'swarm invite' printed: swarm://…?token=…",
+        ["master-may-not-leave"] = "A master stays with its swarm; others may leave.",
+        ["unavailable"] = "The node runs, but its database does not answer; see its log, and 'swarm doctor'.",
+    };
+
+    /// <summary>The failure as it is shown; <paramref name="overrides"/> are the command's own exit codes by error id.</summary>
+    public static CliException Face(Exception failure, IReadOnlyDictionary<string, int>? overrides = null) => failure switch
+    {
+        CliException cli => cli,
+        SwarmApiException api => new CliException(CodeOf(api, overrides), api.Detail, Hint(api), api),
+        SwarmConnectionException lost => new CliException(
+            ExitCode.Network, lost.Message, "Is the node running? Start it with ./run.sh, or name another with --url.", lost),
+        UnauthorizedAccessException denied => new CliException(ExitCode.Permission, denied.Message, null, denied),
+        _ => new CliException(ExitCode.General, failure.Message, null, failure),
+    };
+
+    private static int CodeOf(SwarmApiException api, IReadOnlyDictionary<string, int>? overrides)
+    {
+        if (overrides is not null && overrides.TryGetValue(api.ErrorId, out var own))
+        {
+            return own;
+        }
+
+        return ExitCodes.TryGetValue(api.ErrorId, out var code) ? code : api.Status switch
+        {
+            401 or 403 => ExitCode.Permission,
+            404 when api.ErrorId != SwarmApiException.UnknownErrorId => ExitCode.NotFound,
+            429 or >= 500 => ExitCode.Network,
+            _ => ExitCode.General,
+        };
+    }
+
+    private static string? Hint(SwarmApiException api)
+    {
+        if (api.RetryAfter is { } wait)
+        {
+            return $"Try again in {Math.Max(1, Math.Ceiling(wait.TotalSeconds)):0} s.";
+        }
+
+        return Hints.GetValueOrDefault(api.ErrorId);
+    }
+}

@@ -1,0 +1,32 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Swarm.Cli.Profile;
+using Swarm.Client;
+using Swarm.Client.Transport;
+
+namespace Swarm.Cli.Output;
+
+/// <summary>The Hub's own objects, shown to scripts as the Hub writes them; and the CLI's files.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    WriteIndented = true,
+    Converters = [typeof(Rfc3339Converter)])]
+[JsonSerializable(typeof(InboxMessage))]
+[JsonSerializable(typeof(Agent))]
+[JsonSerializable(typeof(AgentToken))]
+[JsonSerializable(typeof(NodeStatus))]
+[JsonSerializable(typeof(CliConfig))]
+[JsonSerializable(typeof(CredentialFile))]
+[JsonSerializable(typeof(NodeFile))]
+internal sealed partial class CliJson : JsonSerializerContext
+{
+    public static JsonNode Node(InboxMessage message) => JsonSerializer.SerializeToNode(message, Default.InboxMessage)!;
+
+    public static JsonNode Node(Agent agent) => JsonSerializer.SerializeToNode(agent, Default.Agent)!;
+
+    public static JsonNode Node(AgentToken token) => JsonSerializer.SerializeToNode(token, Default.AgentToken)!;
+
+    public static JsonNode Node(NodeStatus status) => JsonSerializer.SerializeToNode(status, Default.NodeStatus)!;
+}

@@ -1,0 +1,38 @@
+using System.Text.Json;
+
+namespace Swarm.Client;
+
+/// <summary>A message in an inbox.</summary>
+/// <param name="Seq">Its number in this inbox: gapless, in the order of acceptance.</param>
+/// <param name="Timestamp">The time that the sender signed, as it wrote it (RFC 3339, UTC).</param>
+/// <param name="AcceptedAt">The time at which the node committed it.</param>
+/// <param name="State"><c>pending</c>, <c>leased</c>, <c>delivered</c>, <c>read</c>, … (design §3, delivery states).</param>
+/// <param name="Verified">True when the sender's signature was verified.</param>
+public sealed record InboxMessage(
+    long Seq, Guid MessageId, Guid SwarmId, string Sender, string Recipient, string Type, string Priority, string Content,
+    string Timestamp, DateTimeOffset AcceptedAt, string State, bool Verified, string? InReplyTo, string? ThreadId,
+    string? ExpiresAt, JsonElement? Attachments, JsonElement? References, JsonElement? Metadata);
+
+/// <summary>Which messages a list shows; oldest first.</summary>
+public sealed record InboxQuery
+{
+    /// <summary>Only messages with a greater <see cref="InboxMessage.Seq"/>; null from the oldest on.</summary>
+    public long? After { get; init; }
+
+    /// <summary>1–100; null for the node's default (20).</summary>
+    public int? Limit { get; init; }
+
+    public Guid? SwarmId { get; init; }
+
+    /// <summary><c>unread</c>, <c>read</c> or <c>all</c>; null for the node's default.</summary>
+    public string? State { get; init; }
+}
+
+/// <param name="NextCursor">Present when there are more; ask again with <see cref="InboxQuery.After"/> set to the last <c>Seq</c>.</param>
+public sealed record InboxPage(IReadOnlyList<InboxMessage> Messages, string? NextCursor);
+
+public sealed record InboxCounts(long Unread, long Read, long Total);
+
+internal sealed record SeqList(IReadOnlyList<long> Seqs);
+
+internal sealed record UpdateCount(int Updated);

@@ -43,9 +43,11 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     public string DataFolder => _dataFolder;
 
     /// <summary>Starts a node of one replica on a new database.</summary>
-    public static async Task<NodeHost> StartAsync(PostgresFixture postgres, string? redis = null, TimeProvider? time = null)
+    /// <param name="dataFolder">A folder that another node has used; null for a new one.</param>
+    public static async Task<NodeHost> StartAsync(
+        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), null, redis, time);
+        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time);
         await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
         await host.OpenAsync();
         return host;

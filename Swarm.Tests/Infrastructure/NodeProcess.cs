@@ -25,7 +25,7 @@ internal sealed class NodeProcess : IAsyncDisposable
             ["Swarm__MasterKey"] = masterKey,
             ["Swarm__DataFolder"] = dataFolder,
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{ports[0]}",
-            ["Kestrel__Endpoints__https__Url"] = $"http://127.0.0.1:{ports[1]}",
+            ["Kestrel__Endpoints__https__Url"] = $"https://127.0.0.1:{ports[1]}",
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{ports[2]}",
             ["Logging__LogLevel__Default"] = "Warning",
             ["DOTNET_ENVIRONMENT"] = "Production",

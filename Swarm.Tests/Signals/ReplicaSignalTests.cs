@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Net;
 using Swarm.Tests.Infrastructure;
+using Swarm.Tests.StandIns;
 using Xunit.Abstractions;
+using Eventually = Swarm.Tests.Infrastructure.Eventually;
 
 namespace Swarm.Tests.Signals;
 
@@ -17,10 +19,10 @@ public sealed class ReplicaSignalTests(PostgresFixture postgres, ITestOutputHelp
     private static readonly TimeSpan WithoutSignals = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ReconnectLimit = TimeSpan.FromSeconds(30);
 
-    [Fact]
+    [RedisFact]
     public async Task With_Redis_a_message_wakes_another_replica_at_once_without_it_within_two_seconds_and_back_again()
     {
-        await using var redis = await RedisServer.StartNewAsync();
+        await using var redis = await RedisServer.StartAsync();
         await using var a = await NodeHost.StartAsync(postgres, redis.ConnectionString);
         await using var b = await a.StartReplicaAsync();
         Assert.Equal("redis", (await b.Hub.GetJsonAsync("/hub/v1/status")).Ok()["signals"].GetString());
@@ -32,7 +34,7 @@ public sealed class ReplicaSignalTests(PostgresFixture postgres, ITestOutputHelp
         await redis.KillAsync();
         Assert.All(await MeasureAsync(a, scene, stream), t => Assert.InRange(t, TimeSpan.Zero, WithoutSignals));
 
-        await redis.StartAsync();
+        await redis.StartAgainAsync();
         await Eventually.TrueAsync("signals come at once again", async () => Middle(await MeasureAsync(a, scene, stream)) < AtOnce, ReconnectLimit);
     }
 

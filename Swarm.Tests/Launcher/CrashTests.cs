@@ -15,9 +15,9 @@ public sealed class CrashTests : IDisposable
     private readonly string _area = PrivateServers.NewArea();
 
     [Theory]
-    [InlineData(Signals.Kill)]
-    [InlineData(Signals.Interrupt)]
-    [InlineData(Signals.Terminate)]
+    [InlineData(UnixSignals.Kill)]
+    [InlineData(UnixSignals.Interrupt)]
+    [InlineData(UnixSignals.Terminate)]
     public async Task An_app_host_that_ends_leaves_no_process_port_or_lock_and_its_data_is_found_again(int signal)
     {
         await using (var first = AppHostProcess.StartProbe(_area, null, Secrets))
@@ -39,12 +39,25 @@ public sealed class CrashTests : IDisposable
     }
 
     [Fact]
+    public async Task An_app_host_ends_with_the_dotnet_run_that_started_it()
+    {
+        var configuration = new DirectoryInfo(AppContext.BaseDirectory.TrimEnd('/')).Name;
+        await using var run = AppHostProcess.Start(
+            ["run", "--no-build", "-c", configuration, "--project", AppHostProcess.ProbeProject, "--", "apphost", AppHostProcess.ProbeProject, "--Launcher:DataArea", _area, .. Secrets]);
+        await run.StartedAsync();
+        var processes = run.Descendants();
+        Assert.True(processes.Count > 6, run.Output);
+        run.Signal(UnixSignals.Kill);
+        await Eventually.TrueAsync("every process is gone", () => processes.All(id => !Directory.Exists($"/proc/{id}")), CleanUpLimit);
+    }
+
+    [Fact]
     public async Task A_start_at_once_after_a_kill_waits_for_the_end_of_the_killed()
     {
         await using var first = AppHostProcess.StartProbe(_area, null, Secrets);
         await first.StartedAsync();
         await ExecuteAsync(first, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)");
-        first.Signal(Signals.Kill);
+        first.Signal(UnixSignals.Kill);
         await first.EndedAsync();
         await using var second = AppHostProcess.StartProbe(_area, null, Secrets);
         await second.StartedAsync();

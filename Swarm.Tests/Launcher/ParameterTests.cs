@@ -50,10 +50,22 @@ public sealed class ParameterTests : IDisposable
     {
         Directory.CreateDirectory(_area);
         File.WriteAllText(Path.Combine(_area, "secrets.json"), """{ "Other": { "Key": "theirs" } }""");
-        var store = SecretStore.Open(null);
+        var store = SecretStore.InArea();
         store.UseFallback(() => _area);
         Assert.Equal("ours", store.GetOrAdd("Parameters:key", () => "ours"));
         Assert.Equal("theirs", store.GetOrAdd("Other:Key", () => throw new InvalidOperationException("It is there already.")));
+    }
+
+    [Fact]
+    public void A_home_that_cannot_be_written_is_passed_over_for_the_data_area()
+    {
+        Directory.CreateDirectory(_area);
+        var notAFolder = Path.Combine(_area, "home");
+        File.WriteAllText(notAFolder, string.Empty);
+        var store = SecretStore.At(Path.Combine(notAFolder, ".microsoft", "secrets.json"));
+        store.UseFallback(() => _area);
+        Assert.Equal("made", store.GetOrAdd("Parameters:key", () => "made"));
+        Assert.Equal("made", store.GetOrAdd("Parameters:key", () => "made again"));
     }
 
     public void Dispose()

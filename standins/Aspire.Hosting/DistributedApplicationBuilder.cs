@@ -35,7 +35,7 @@ internal sealed class DistributedApplicationBuilder : IDistributedApplicationBui
         Environment = new HostEnvironment(environmentName, assembly?.GetName().Name ?? "AppHost", AppHostDirectory);
         Configuration.AddJsonFile(Path.Combine(AppHostDirectory, "appsettings.json"), optional: true);
         Configuration.AddJsonFile(Path.Combine(AppHostDirectory, $"appsettings.{environmentName}.json"), optional: true);
-        Secrets = SecretStore.Open(assembly);
+        Secrets = HasAreaOfItsOwn(options.Args) ? SecretStore.InArea() : SecretStore.OfUser(assembly);
         Configuration.AddInMemoryCollection(Secrets.Read());
         Configuration.AddEnvironmentVariables();
         Configuration.AddCommandLine(options.Args ?? [], Switches);
@@ -84,6 +84,10 @@ internal sealed class DistributedApplicationBuilder : IDistributedApplicationBui
         _testing?.OnBuilt(app);
         return app;
     }
+
+    /// <summary>An app host that was given a data area keeps its secrets there, apart from those of the user's own starts.</summary>
+    private static bool HasAreaOfItsOwn(string[]? args) =>
+        new ConfigurationBuilder().AddEnvironmentVariables().AddCommandLine(args ?? [], Switches).Build()[DataArea.Key] is not null;
 
     /// <summary>The build leaves the folder of an app host's project in its generated class <c>Projects.NAME</c>.</summary>
     private static string? FindProjectFolder(Assembly? assembly) =>

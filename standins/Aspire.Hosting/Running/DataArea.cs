@@ -11,6 +11,9 @@ namespace Aspire.Hosting.Running;
 /// </summary>
 internal sealed class DataArea
 {
+    /// <summary>The configuration key that names the area.</summary>
+    public const string Key = "Launcher:DataArea";
+
     private const int HashLength = 12;
     private const UnixFileMode Traversable =
         UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
@@ -30,7 +33,7 @@ internal sealed class DataArea
 
     public static DataArea Open(IConfiguration configuration, string appHostFolder)
     {
-        var configured = configuration["Launcher:DataArea"];
+        var configured = configuration[Key];
         var root = Path.GetFullPath(configured ?? Path.Combine(DefaultParent(), HashOf(appHostFolder)));
         try
         {
@@ -38,7 +41,7 @@ internal sealed class DataArea
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DistributedApplicationException($"The data area {root} cannot be made ({e.Message}). Name another one in Launcher:DataArea.", e);
+            throw new DistributedApplicationException($"The data area {root} cannot be made ({e.Message}). Name another one in {Key}.", e);
         }
 
         var logs = configuration["Launcher:LogFolder"] ?? (configured is null ? Path.Combine(SolutionFolder(appHostFolder), ".swarm", "logs") : Path.Combine(root, "logs"));

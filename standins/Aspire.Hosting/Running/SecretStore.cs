@@ -18,7 +18,14 @@ internal sealed class SecretStore
 
     private SecretStore(string? userSecretsFile) => _userSecretsFile = userSecretsFile;
 
-    public static SecretStore Open(Assembly? assembly)
+    /// <summary>Kept in the data area alone.</summary>
+    public static SecretStore InArea() => new(null);
+
+    /// <summary>Kept in a file of the caller's choice, while it can be written.</summary>
+    public static SecretStore At(string file) => new(file);
+
+    /// <summary>Kept in the user secrets of the app host, while they can be written.</summary>
+    public static SecretStore OfUser(Assembly? assembly)
     {
         var id = assembly?.GetCustomAttribute<UserSecretsIdAttribute>()?.UserSecretsId;
         var home = Environment.GetEnvironmentVariable("HOME");

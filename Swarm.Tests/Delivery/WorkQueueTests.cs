@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
-using Swarm.Tests.Doors;
 using Swarm.Tests.Infrastructure;
+using SettableTime = Swarm.Tests.Doors.SettableTime;
 
 namespace Swarm.Tests.Delivery;
 

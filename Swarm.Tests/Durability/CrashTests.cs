@@ -1,7 +1,7 @@
 using Npgsql;
-using Swarm.Tests.Doors;
 using Swarm.Tests.Infrastructure;
 using Xunit.Abstractions;
+using Seed = Swarm.Tests.Doors.Seed;
 
 namespace Swarm.Tests.Durability;
 

@@ -2,8 +2,8 @@ using System.Net;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Routing.Patterns;
 using NSec.Cryptography;
-using Swarm.Tests.Doors;
 using Swarm.Tests.Infrastructure;
+using SettableTime = Swarm.Tests.Doors.SettableTime;
 
 namespace Swarm.Tests.Hub;
 

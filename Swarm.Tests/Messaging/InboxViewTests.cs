@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Net;
-using Swarm.Tests.Doors;
 using Swarm.Tests.Infrastructure;
 using Xunit.Abstractions;
+using Seed = Swarm.Tests.Doors.Seed;
 
 namespace Swarm.Tests.Messaging;
 

@@ -1,10 +1,12 @@
 using System.Net;
+using System.Runtime.Versioning;
 using Npgsql;
 using Swarm.Tests.Infrastructure;
 
 namespace Swarm.Tests.Storage;
 
 /// <summary>A backup makes the node again elsewhere: inboxes, keys, sequences (design §5).</summary>
+[UnsupportedOSPlatform("windows")]
 [Collection(PostgresCollection.Name)]
 public sealed class BackupTests(PostgresFixture postgres)
 {

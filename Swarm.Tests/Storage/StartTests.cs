@@ -1,9 +1,11 @@
 using System.Net;
+using System.Runtime.Versioning;
 using Swarm.Tests.Infrastructure;
 
 namespace Swarm.Tests.Storage;
 
 /// <summary>What a node demands before it starts, and what its first start leaves behind (design §5).</summary>
+[UnsupportedOSPlatform("windows")]
 [Collection(PostgresCollection.Name)]
 public sealed class StartTests(PostgresFixture postgres)
 {

@@ -97,7 +97,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
     {
         var before = await CountAsync();
         var faults = new List<string>();
-        string[] texts = ["%00", "a%00b", "%2e%2e", "..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
+        string[] texts = ["%2e%2e", "..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
         string[] queries =
         [
             "agents?limit=", "agents?cursor=", "swarms?limit=", "swarms?cursor=", "swarms?agent=", "agents/bob/inbox?after=", "agents/bob/inbox?cursor=",
@@ -108,17 +108,20 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         {
             foreach (var path in new[] { "agents/", "swarms/" })
             {
-                Note(faults, $"GET {path}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{path}{text}"), mayBeEmpty: true);
-                Note(faults, $"DELETE {path}{text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/{path}{text}"), mayBeEmpty: true);
+                Note(faults, $"GET {path}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{path}{text}"));
+                Note(faults, $"DELETE {path}{text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/{path}{text}"));
             }
 
-            Note(faults, $"DELETE token {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/agents/bob/tokens/{text}"), mayBeEmpty: true);
-            Note(faults, $"DELETE invite {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/swarms/{_scene.Swarm}/invites/{text}?agent=alice"), mayBeEmpty: true);
-            foreach (var query in queries)
+            Note(faults, $"DELETE token {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/agents/bob/tokens/{text}"));
+            Note(faults, $"DELETE invite {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/swarms/{_scene.Swarm}/invites/{text}?agent=alice"));
+        }
+
+        // No server lets U+0000 into a path, but it may stand in a query.
+        foreach (var query in queries)
+        {
+            foreach (var text in texts.Append("%00").Append("1%00"))
             {
-                var answer = await _node.Hub.GetJsonAsync($"/hub/v1/{query}{text}");
-                Assert.True((int)answer.Status < 500, $"{query}{text}: {answer.Status} {answer.Text}");
-                Note(faults, $"GET {query}{text}", answer);
+                Note(faults, $"GET {query}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{query}{text}"));
             }
         }
 
@@ -188,11 +191,9 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         return _node.Hub.CallAsync(HttpMethod.Post, $"/hub/v1/{path}", content);
     }
 
-    private static void Note(List<string> faults, string what, Answer answer, bool mayBeEmpty = false)
+    private static void Note(List<string> faults, string what, Answer answer)
     {
-        var isProblem = (int)answer.Status is >= 400 and < 500
-            && (answer.ContentType == "application/problem+json" || (mayBeEmpty && answer.Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed));
-        if (!isProblem)
+        if ((int)answer.Status is < 400 or >= 500 || answer.ContentType != "application/problem+json")
         {
             faults.Add($"{what}: {(int)answer.Status} {answer.ContentType} {answer.Text[..Math.Min(200, answer.Text.Length)]}");
         }

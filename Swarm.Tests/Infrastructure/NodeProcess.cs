@@ -87,6 +87,15 @@ internal sealed class NodeProcess : IAsyncDisposable
         return ChildProcess.RunAsync(Path.GetDirectoryName(dll)!, _environment, "dotnet", [dll, .. arguments]);
     }
 
+    /// <summary>Starts the Worker's loops; they run until it is disposed.</summary>
+    public ChildProcess StartWorker()
+    {
+        var environment = _environment.Where(v => !v.Key.StartsWith("Kestrel__", StringComparison.Ordinal)).ToDictionary();
+        environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+        var dll = Dll("Swarm.Worker");
+        return ChildProcess.Start(Path.GetDirectoryName(dll)!, environment, "dotnet", dll, "run");
+    }
+
     /// <summary>Starts the Api where it is expected to refuse, and waits for its end.</summary>
     public async Task<(int ExitCode, string Output)> RunApiToItsEndAsync()
     {

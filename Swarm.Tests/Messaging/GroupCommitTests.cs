@@ -180,6 +180,29 @@ public sealed class GroupCommitTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(512, await CheckGaplessAsync("bob"));
     }
 
+    [Fact]
+    public async Task Everybody_who_waits_is_answered_when_the_node_stops()
+    {
+        await using var held = await HeldRow.MailboxAsync(_a.Database, "bob");
+        var gate = AcceptAsync(_a, _scene.Sign("eve", "bob", "gate"), "bob");
+        await held.WaitersAsync(1);
+
+        // Two large messages, of which the second does not fit into the first one's batch, and others behind them.
+        var commit = _a.Get<GroupCommit>();
+        var large = _scene.Sign("eve", "bob", new string('x', (GroupCommit.BatchBytesMax / 2) + 1));
+        var waiting = new[] { large, large, _scene.Sign("eve", "bob"), _scene.Sign("eve", "bob") }
+            .Select(m => commit.CommitAsync(Another(m), default).AsTask()).ToArray();
+        var stopping = commit.StopAsync(default);
+        await held.DisposeAsync();
+        await stopping;
+
+        Assert.Equal(ReceiptStatus.Accepted, (await gate).Status);
+        var results = await Task.WhenAll(waiting).WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.All(results, r => Assert.True(r.Status is CommitStatus.Accepted or CommitStatus.Unavailable, $"{r.Status}"));
+        Assert.Equal(1 + results.Count(r => r.Status == CommitStatus.Accepted), await CheckGaplessAsync("bob"));
+        Assert.Equal(CommitStatus.Unavailable, (await commit.CommitAsync(Another(_scene.Sign("eve", "bob")), default)).Status);
+    }
+
     /// <summary>Hands the envelopes in while the writer is held up, so that it takes them as one batch.</summary>
     private async Task<Receipt[]> InOneBatchAsync(Envelope[] envelopes)
     {

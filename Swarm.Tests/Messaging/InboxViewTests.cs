@@ -162,6 +162,29 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
         Assert.InRange(Stopwatch.GetElapsedTime(startedAt), TimeSpan.Zero, RevokedWithin);
     }
 
+    [Fact]
+    public async Task Streams_that_end_while_something_changes_do_no_harm_to_the_node()
+    {
+        var control = _node.Get<Core.Signals.ControlEvents>();
+        var opening = Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            for (var n = 0; n < 40; n++)
+            {
+                (await SseStream.OpenAsync(_node.Hub, "bob")).Dispose();
+            }
+        })));
+        while (!opening.IsCompleted)
+        {
+            // Raised as the watch on the database does it; an exception here would stop the node.
+            control.RaiseMissed();
+            control.Raise(new(Core.Signals.ControlKind.Token, 1));
+            await Task.Yield();
+        }
+
+        await opening;
+        (await _node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok();
+    }
+
     /// <summary>Through the Hub, or in the database as it looks to a replica that no event reached: only the epoch was raised.</summary>
     private async Task RevokeAsync(bool withSignals, string path, string sql)
     {

@@ -5,7 +5,7 @@ using Swarm.Tests.StandIns;
 using Xunit.Abstractions;
 using Eventually = Swarm.Tests.Infrastructure.Eventually;
 
-namespace Swarm.Tests.Signals;
+namespace Swarm.Tests.SignalBuses;
 
 /// <summary>Promise 6 (design §3): what one replica accepts wakes the streams of another; without Redis it only takes longer.</summary>
 [Collection(PostgresCollection.Name)]

@@ -28,18 +28,27 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
 
     private protected override async Task SendAsync(byte[] packet, CancellationToken cancellation)
     {
-        try
+        // The kept connection may have died unnoticed in an outage that is over, so a new one is tried before the transport counts as lost.
+        for (bool kept = _sender is not null; ; kept = false)
         {
-            _sender ??= await OpenSenderAsync(cancellation);
-            await using var command = new NpgsqlCommand("select pg_notify($1, $2)", _sender);
-            command.Parameters.Add(new() { Value = Channel });
-            command.Parameters.Add(new() { Value = Convert.ToBase64String(packet) });
-            _ = await command.ExecuteNonQueryAsync(cancellation);
-        }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
-        {
-            Lost(e.Message);
-            await DropSenderAsync();
+            try
+            {
+                _sender ??= await OpenSenderAsync(cancellation);
+                await using var command = new NpgsqlCommand("select pg_notify($1, $2)", _sender);
+                command.Parameters.Add(new() { Value = Channel });
+                command.Parameters.Add(new() { Value = Convert.ToBase64String(packet) });
+                _ = await command.ExecuteNonQueryAsync(cancellation);
+                return;
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            {
+                await DropSenderAsync();
+                if (!kept)
+                {
+                    Lost(e.Message);
+                    return;
+                }
+            }
         }
     }
 

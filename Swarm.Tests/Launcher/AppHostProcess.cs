@@ -103,7 +103,7 @@ internal sealed class AppHostProcess : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            Signal(Aspire.Hosting.Supervision.SignalNumber.Interrupt);
+            Signal(Aspire.Hosting.Supervision.UnixSignals.Interrupt);
             await EndedAsync();
         }
 

@@ -15,9 +15,9 @@ public sealed class CrashTests : IDisposable
     private readonly string _area = PrivateServers.NewArea();
 
     [Theory]
-    [InlineData(SignalNumber.Kill)]
-    [InlineData(SignalNumber.Interrupt)]
-    [InlineData(SignalNumber.Terminate)]
+    [InlineData(UnixSignals.Kill)]
+    [InlineData(UnixSignals.Interrupt)]
+    [InlineData(UnixSignals.Terminate)]
     public async Task An_app_host_that_ends_leaves_no_process_port_or_lock_and_its_data_is_found_again(int signal)
     {
         await using (var first = AppHostProcess.StartProbe(_area, null, Secrets))
@@ -47,7 +47,7 @@ public sealed class CrashTests : IDisposable
         await run.StartedAsync();
         var processes = run.Descendants();
         Assert.True(processes.Count > 6, run.Output);
-        run.Signal(SignalNumber.Kill);
+        run.Signal(UnixSignals.Kill);
         await Eventually.TrueAsync("every process is gone", () => processes.All(id => !Directory.Exists($"/proc/{id}")), CleanUpLimit);
     }
 
@@ -57,7 +57,7 @@ public sealed class CrashTests : IDisposable
         await using var first = AppHostProcess.StartProbe(_area, null, Secrets);
         await first.StartedAsync();
         await ExecuteAsync(first, "CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)");
-        first.Signal(SignalNumber.Kill);
+        first.Signal(UnixSignals.Kill);
         await first.EndedAsync();
         await using var second = AppHostProcess.StartProbe(_area, null, Secrets);
         await second.StartedAsync();

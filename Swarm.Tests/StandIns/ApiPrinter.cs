@@ -138,7 +138,13 @@ public static class ApiPrinter
 
     private static string Generics(IEnumerable<Type> arguments)
     {
-        string names = string.Join(", ", arguments.Select(argument => argument.Name));
+        string names = string.Join(", ", arguments.Select(argument =>
+            (argument.GenericParameterAttributes & GenericParameterAttributes.VarianceMask) switch
+            {
+                GenericParameterAttributes.Covariant => "out ",
+                GenericParameterAttributes.Contravariant => "in ",
+                _ => string.Empty,
+            } + argument.Name));
         return names.Length == 0 ? string.Empty : $"<{names}>";
     }
 
@@ -225,7 +231,8 @@ public static class ApiPrinter
             }
         }
 
-        if (member is MethodInfo { IsAbstract: false, IsStatic: false, DeclaringType.IsInterface: true })
+        MethodInfo? body = member is PropertyInfo property ? property.GetMethod ?? property.SetMethod : member as MethodInfo;
+        if (body is { IsAbstract: false, IsStatic: false, DeclaringType.IsInterface: true })
         {
             marks.Add("DefaultInterfaceMember");
         }

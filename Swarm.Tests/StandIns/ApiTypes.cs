@@ -90,12 +90,7 @@ internal sealed class Annotations
 
     public static Annotations Of(ParameterInfo parameter) => Of(parameter.GetCustomAttributesData(), parameter.Member);
 
-    public static Annotations Of(MemberInfo member) => Of(member.GetCustomAttributesData(), member switch
-    {
-        // The context stands on the accessor, which is what the compiler made.
-        PropertyInfo property => property,
-        _ => member.DeclaringType!,
-    });
+    public static Annotations Of(MemberInfo member) => Of(member.GetCustomAttributesData(), member);
 
     public string Next()
     {

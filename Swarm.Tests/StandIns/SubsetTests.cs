@@ -35,7 +35,9 @@ public sealed class SubsetTests
 
         IEnumerable<string> wrong = ApiPrinter.Print(Assembly.Load(standIn))
             .Select(line => (line, wanted: marks.GetValueOrDefault(Key(line.Type, line.Kind, line.Signature), string.Empty)))
-            .Where(pair => pair.line.Marks != pair.wanted)
+
+            // A body that a stand-in's interface lacks matters only to those who implement it.
+            .Where(pair => pair.line.Marks != pair.wanted && pair.line.Marks != pair.wanted.Replace("DefaultInterfaceMember", "", StringComparison.Ordinal).Trim())
             .Select(pair => $"{pair.line}   (wanted: '{pair.wanted}')");
 
         Assert.True(!wrong.Any(), string.Join('\n', wrong));
@@ -71,7 +73,7 @@ public sealed class SubsetTests
     {
         string[] mine = offered.Split(" : ", 2);
         string[] real = known.Split(" : ", 2);
-        return mine[0] == real[0] && (mine.Length == 1 || (real.Length == 2 && Names(mine[1]).IsSubsetOf(Names(real[1]))));
+        return offered == known || (mine[0] == real[0] && (mine.Length == 1 || (real.Length == 2 && Names(mine[1]).IsSubsetOf(Names(real[1])))));
 
         static HashSet<string> Names(string bases) => [.. bases.Split(", ")];
     }

@@ -5,9 +5,7 @@ namespace StackExchange.Redis;
 /// <summary>A reply of any shape, as a script gives it.</summary>
 public abstract class RedisResult
 {
-#pragma warning disable CA1012 // public in the package too
-    public RedisResult()
-#pragma warning restore CA1012
+    private protected RedisResult()
     {
     }
 

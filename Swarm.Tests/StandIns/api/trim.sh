@@ -23,7 +23,7 @@ trim() { # stand-in folder, list
       if (cell[3] == "property") sub(/ [{].*/, "", member)
       if (cell[3] == "field") sub(/ = .*/, "", member)
       sub(/.* /, "", member)
-      if (cell[3] == "type" || cell[3] == "ctor" || member ~ /^op_|\]$/ || (member in word)) print
+      if (cell[3] == "type" || cell[3] == "ctor" || member ~ /^op_|\]$|^(Equals|GetHashCode|ToString|Deconstruct|EqualityContract|PrintMembers)$/ || (member in word)) print
     }' "$words" "$lists/$2" > "$here/$2"
   rm -f "$words"
 }

@@ -79,7 +79,7 @@ internal sealed class PostgresDataFolder(string volume, ServerAccount account, R
         if (text.Length > 0 && int.TryParse(text[0], CultureInfo.InvariantCulture, out var processId) && IsPostgresHere(processId))
         {
             run.Update(s => s with { Note = $"stopping the server of an earlier start (process {processId})" });
-            _ = Native.SendSignal(processId, SignalNumber.Interrupt);
+            _ = Native.SendSignal(processId, UnixSignals.Interrupt);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(LeftoverGrace);
             while (IsPostgresHere(processId))

@@ -68,10 +68,10 @@ internal sealed class RunningResource(IResource resource, Launcher launcher, str
 internal sealed record ServerStop(int Tier, int Signal, TimeSpan Grace, int LastSignal)
 {
     /// <summary>Projects end first, so that they can finish what they write.</summary>
-    public static readonly ServerStop Project = new(2, SignalNumber.Terminate, TimeSpan.FromMilliseconds(2200), SignalNumber.Kill);
+    public static readonly ServerStop Project = new(2, UnixSignals.Terminate, TimeSpan.FromMilliseconds(2200), UnixSignals.Kill);
 
     /// <summary>PostgreSQL: fast shutdown; what that does not write in time is in the write-ahead log after an immediate one.</summary>
-    public static readonly ServerStop Fast = new(1, SignalNumber.Interrupt, TimeSpan.FromMilliseconds(1300), SignalNumber.Quit);
+    public static readonly ServerStop Fast = new(1, UnixSignals.Interrupt, TimeSpan.FromMilliseconds(1300), UnixSignals.Quit);
 
-    public static readonly ServerStop Redis = new(1, SignalNumber.Terminate, TimeSpan.FromMilliseconds(1300), SignalNumber.Kill);
+    public static readonly ServerStop Redis = new(1, UnixSignals.Terminate, TimeSpan.FromMilliseconds(1300), UnixSignals.Kill);
 }

@@ -83,7 +83,7 @@ internal static class Kinds
 }
 
 /// <summary>Signal numbers of Linux and macOS alike.</summary>
-internal static class SignalNumber
+internal static class UnixSignals
 {
     public const int Interrupt = 2;
     public const int Quit = 3;

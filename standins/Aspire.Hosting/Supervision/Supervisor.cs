@@ -189,7 +189,7 @@ internal sealed class Child
             Signal(Spec.LastSignal);
             if (!await EndsWithinAsync(lastGrace).ConfigureAwait(false))
             {
-                Signal(SignalNumber.Kill);
+                Signal(UnixSignals.Kill);
                 await EndsWithinAsync(lastGrace).ConfigureAwait(false);
             }
         }

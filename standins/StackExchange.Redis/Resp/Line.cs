@@ -119,14 +119,16 @@ internal sealed class Line : IAsyncDisposable
                     await run.ConfigureAwait(false);
                 }
             }
-            catch (RedisConnectionException error)
+            catch (Exception error) when (!cancellation.IsCancellationRequested)
             {
-                LastError = error;
+                // Whatever it was, the line must go on trying: nobody else would.
+                LastError = error as RedisConnectionException
+                    ?? new RedisConnectionException(ConnectionFailureType.InternalFailure, error.Message, error);
                 _connected = false;
                 if (!outage && !_queue.Reader.Completion.IsCompleted)
                 {
                     outage = true;
-                    Failed?.Invoke(error);
+                    Failed?.Invoke(LastError);
                 }
             }
 

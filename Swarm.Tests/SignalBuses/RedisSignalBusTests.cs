@@ -3,7 +3,7 @@ using StackExchange.Redis;
 using Swarm.Core.Signals;
 using Swarm.Tests.StandIns;
 
-namespace Swarm.Tests.Signals;
+namespace Swarm.Tests.SignalBuses;
 
 public sealed class RedisSignalBusTests : SignalBusCompliance, IAsyncLifetime
 {

@@ -3,7 +3,7 @@ using Npgsql;
 using Swarm.Core.Signals;
 using Swarm.Tests.Infrastructure;
 
-namespace Swarm.Tests.Signals;
+namespace Swarm.Tests.SignalBuses;
 
 public sealed class PostgresSignalBusTests(PostgresFixture postgres) : SignalBusCompliance, IClassFixture<PostgresFixture>, IAsyncLifetime
 {

@@ -1,7 +1,7 @@
 using Swarm.Core.Identity;
 using Swarm.Core.Signals;
 
-namespace Swarm.Tests.Signals;
+namespace Swarm.Tests.SignalBuses;
 
 public sealed class SignalQueueTests
 {

@@ -4,7 +4,7 @@ using Swarm.Core.Identity;
 using Swarm.Core.Signals;
 using Swarm.Tests.StandIns;
 
-namespace Swarm.Tests.Signals;
+namespace Swarm.Tests.SignalBuses;
 
 /// <summary>What every transport of signals does. Each replica has its own registry, as in its own process.</summary>
 public abstract class SignalBusCompliance : IAsyncDisposable

@@ -97,7 +97,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
     {
         var before = await CountAsync();
         var faults = new List<string>();
-        string[] texts = ["%2e%2e", "..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
+        string[] texts = ["..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
         string[] queries =
         [
             "agents?limit=", "agents?cursor=", "swarms?limit=", "swarms?cursor=", "swarms?agent=", "agents/bob/inbox?after=", "agents/bob/inbox?cursor=",
@@ -119,7 +119,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         // No server lets U+0000 into a path, but it may stand in a query.
         foreach (var query in queries)
         {
-            foreach (var text in texts.Append("%00").Append("1%00"))
+            foreach (var text in texts.Concat(["%00", "1%00", "+1", "%201"]))
             {
                 Note(faults, $"GET {query}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{query}{text}"));
             }

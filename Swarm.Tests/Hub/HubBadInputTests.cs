@@ -108,12 +108,12 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         {
             foreach (var path in new[] { "agents/", "swarms/" })
             {
-                Note(faults, $"GET {path}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{path}{text}"));
-                Note(faults, $"DELETE {path}{text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/{path}{text}"));
+                Note(faults, $"GET {path}{text}", await _node.Hub.GetHubAsync($"/hub/v1/{path}{text}"));
+                Note(faults, $"DELETE {path}{text}", await _node.Hub.DeleteHubAsync($"/hub/v1/{path}{text}"));
             }
 
-            Note(faults, $"DELETE token {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/agents/bob/tokens/{text}"));
-            Note(faults, $"DELETE invite {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/swarms/{_scene.Swarm}/invites/{text}?agent=alice"));
+            Note(faults, $"DELETE token {text}", await _node.Hub.DeleteHubAsync($"/hub/v1/agents/bob/tokens/{text}"));
+            Note(faults, $"DELETE invite {text}", await _node.Hub.DeleteHubAsync($"/hub/v1/swarms/{_scene.Swarm}/invites/{text}?agent=alice"));
         }
 
         // No server lets U+0000 into a path, but it may stand in a query.
@@ -121,7 +121,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         {
             foreach (var text in texts.Concat(["%00", "1%00", "+1", "%201"]))
             {
-                Note(faults, $"GET {query}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{query}{text}"));
+                Note(faults, $"GET {query}{text}", await _node.Hub.GetHubAsync($"/hub/v1/{query}{text}"));
             }
         }
 

@@ -47,6 +47,8 @@ internal static class HubStream
                 after = oldest - 1;
             }
 
+            // An id without data is no event, but tells a reader of "from now on" where to resume.
+            await WriteAsync(http, $": swarm\nid: {after}\n\n", ended.Token);
             await WriteAllAsync(http, stream.FollowAsync(profile.Id, after, ended.Token).GetAsyncEnumerator(ended.Token), time, ended.Token);
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
@@ -66,7 +68,6 @@ internal static class HubStream
         HttpContext http, IAsyncEnumerator<InboxItem> items, TimeProvider time, CancellationToken cancellation)
     {
         await using var all = items;
-        await WriteAsync(http, ": swarm\n\n", cancellation);
         var next = items.MoveNextAsync().AsTask();
         while (true)
         {

@@ -173,12 +173,12 @@ internal static class HubRequests
     /// <summary>The <c>limit</c> of a list.</summary>
     public static int PageLimit(this HttpContext http) => (int)http.Number("limit", 1, PageMax, PageDefault);
 
-    /// <summary>A whole number of the query.</summary>
+    /// <summary>A whole number of the query: digits and nothing else (the parser by itself would take blanks, a sign, and U+0000 at the end).</summary>
     public static long Number(this HttpContext http, string name, long min, long max, long absent)
     {
         string? text = http.Request.Query[name];
         return string.IsNullOrEmpty(text) ? absent
-            : long.TryParse(text, out var number) && number >= min && number <= max ? number
+            : text.All(char.IsAsciiDigit) && long.TryParse(text, out var number) && number >= min && number <= max ? number
             : throw new SwarmException(SwarmError.InvalidRequest, $"{name} must be a whole number from {min} to {max}.");
     }
 

@@ -166,7 +166,7 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     [Fact]
     public async Task A_consumer_that_waits_is_woken_by_a_message()
     {
-        var waiting = _node.Hub.PostJsonAsync("/hub/v1/agents/bob/inbox/lease", new { wait_seconds = 60 });
+        var waiting = _node.Hub.PostHubAsync("/hub/v1/agents/bob/inbox/lease", new { wait_seconds = 60 });
         await Eventually.TrueAsync("the consumer waits", () => _node.Get<Core.Signals.LocalSignals>().Count == 1, TimeSpan.FromSeconds(10));
         await PostAsync("eve", "at last");
         var lease = (await waiting.WaitAsync(TimeSpan.FromSeconds(10))).Ok();
@@ -186,7 +186,7 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(["lasting"], (await LeaseAsync()).Contents);
         Assert.Equal(2, await _node.Get<Core.Delivery.Expiry>().RunOnceAsync(default));
         Assert.Equal(0, await _node.Get<Core.Delivery.Expiry>().RunOnceAsync(default));
-        var states = (await _node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok()["messages"].EnumerateArray()
+        var states = (await _node.Hub.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok()["messages"].EnumerateArray()
             .Select(m => m.GetProperty("state").GetString());
         Assert.Equal(["expired", "expired", "leased"], states);
     }
@@ -202,22 +202,22 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
         HttpStatusCode.OK, (await _node.Http.PostMessageAsync("bob", _scene.Signed(sender, "bob", content, at: _time.Now))).Status);
 
     private async Task SendAsync(string from, string content, string priority = "normal", DateTimeOffset? expiresAt = null) =>
-        (await _node.Hub.PostJsonAsync(
+        (await _node.Hub.PostHubAsync(
             "/hub/v1/messages", new { from, swarm_id = _scene.Swarm.Value, to = "bob", content, priority, expires_at = expiresAt?.ToString("O") })).Ok();
 
     private async Task<Leased> LeaseAsync(int max = 100, int seconds = 30)
     {
-        var answer = (await _node.Hub.PostJsonAsync("/hub/v1/agents/bob/inbox/lease", new { max, lease_seconds = seconds })).Ok();
+        var answer = (await _node.Hub.PostHubAsync("/hub/v1/agents/bob/inbox/lease", new { max, lease_seconds = seconds })).Ok();
         return new(answer["lease_id"].GetString()!, [.. answer["messages"].EnumerateArray().Select(ToItem)]);
     }
 
-    private Task<Answer> AckAsync(Leased lease) => _node.Hub.PostJsonAsync(
+    private Task<Answer> AckAsync(Leased lease) => _node.Hub.PostHubAsync(
         "/hub/v1/agents/bob/inbox/ack", new { lease_id = lease.Id, seqs = lease.Items.Select(i => i.Seq) });
 
-    private Task<Answer> NakAsync(Leased lease, int delay) => _node.Hub.PostJsonAsync(
+    private Task<Answer> NakAsync(Leased lease, int delay) => _node.Hub.PostHubAsync(
         "/hub/v1/agents/bob/inbox/nak", new { lease_id = lease.Id, seqs = lease.Items.Select(i => i.Seq), delay_seconds = delay });
 
-    private Task<Answer> ExtendAsync(Leased lease, int seconds) => _node.Hub.PostJsonAsync(
+    private Task<Answer> ExtendAsync(Leased lease, int seconds) => _node.Hub.PostHubAsync(
         "/hub/v1/agents/bob/inbox/extend", new { lease_id = lease.Id, lease_seconds = seconds });
 
     private static Item ToItem(JsonElement item) => new(

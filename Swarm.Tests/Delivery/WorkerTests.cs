@@ -16,7 +16,7 @@ public sealed class WorkerTests(PostgresFixture postgres)
         var now = TimeProvider.System.GetUtcNow();
         foreach (var (content, expiresAt) in new[] { ("soon", now.AddSeconds(2)), ("later", now.AddHours(1)) })
         {
-            (await node.Hub.PostJsonAsync(
+            (await node.Hub.PostHubAsync(
                 "/hub/v1/messages", new { from = "alice", swarm_id = scene.Swarm.Value, to = "bob", content, expires_at = expiresAt.ToString("O") })).Ok();
         }
 
@@ -25,7 +25,7 @@ public sealed class WorkerTests(PostgresFixture postgres)
         await Eventually.TrueAsync(
             "the worker has expired it", async () => await node.ScalarAsync<long>("select count(*) from deliveries where state = 8") == 1, Limit);
         Assert.False(worker.HasExited, worker.Output);
-        var states = (await node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok()["messages"].EnumerateArray()
+        var states = (await node.Hub.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok()["messages"].EnumerateArray()
             .Select(m => m.GetProperty("state").GetString());
         Assert.Equal(["expired", "pending"], states);
     }

@@ -70,7 +70,7 @@ internal sealed class MessageLoad(HttpClient http, HttpClient hub, Scene scene, 
     {
         while (true)
         {
-            var page = (await hub.GetJsonAsync($"/hub/v1/agents/{recipient}/inbox?after={_read[recipient]}&limit=100")).Ok();
+            var page = (await hub.GetHubAsync($"/hub/v1/agents/{recipient}/inbox?after={_read[recipient]}&limit=100")).Ok();
             foreach (var item in page["messages"].EnumerateArray())
             {
                 var seq = item.GetProperty("seq").GetInt64();

@@ -30,7 +30,7 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
     [Fact]
     public async Task No_route_answers_without_a_valid_token()
     {
-        var enrolment = (await _node.Hub.PostJsonAsync("/hub/v1/enrolments", new { })).Ok()["enrolment_token"].GetString();
+        var enrolment = (await _node.Hub.PostHubAsync("/hub/v1/enrolments", new { })).Ok()["enrolment_token"].GetString();
         var routes = _node.Get<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
             .Where(e => e.RoutePattern.RawText!.StartsWith("/hub/", StringComparison.Ordinal))
             .SelectMany(e => e.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(m => (Method: m, Path: PathOf(e.RoutePattern))))
@@ -74,26 +74,26 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task An_agents_token_opens_its_own_agent_and_nothing_else()
     {
         using var bob = _node.ClientOf(_scene.TokenOf("bob"));
-        (await bob.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok();
-        (await bob.GetJsonAsync($"/hub/v1/swarms/{_scene.Swarm}")).Ok();
+        (await bob.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok();
+        (await bob.GetHubAsync($"/hub/v1/swarms/{_scene.Swarm}")).Ok();
 
         // Others look the same to it whether they exist or not.
         foreach (var name in new[] { "alice", "eve", "nobody" })
         {
             foreach (var path in new[] { "", "/tokens", "/inbox", "/inbox/counts", "/inbox/stream", "/outbox" })
             {
-                (await bob.GetJsonAsync($"/hub/v1/agents/{name}{path}")).Refused(HttpStatusCode.Forbidden, "forbidden");
+                (await bob.GetHubAsync($"/hub/v1/agents/{name}{path}")).Refused(HttpStatusCode.Forbidden, "forbidden");
             }
 
-            (await bob.PostJsonAsync($"/hub/v1/agents/{name}/inbox/lease", new { })).Refused(HttpStatusCode.Forbidden, "forbidden");
-            (await bob.PostJsonAsync($"/hub/v1/agents/{name}/inbox/read", new { seqs = new[] { 1 } })).Refused(HttpStatusCode.Forbidden, "forbidden");
-            (await bob.PostJsonAsync($"/hub/v1/agents/{name}/tokens", new { })).Refused(HttpStatusCode.Forbidden, "forbidden");
-            (await bob.DeleteJsonAsync($"/hub/v1/agents/{name}")).Refused(HttpStatusCode.Forbidden, "forbidden");
+            (await bob.PostHubAsync($"/hub/v1/agents/{name}/inbox/lease", new { })).Refused(HttpStatusCode.Forbidden, "forbidden");
+            (await bob.PostHubAsync($"/hub/v1/agents/{name}/inbox/read", new { seqs = new[] { 1 } })).Refused(HttpStatusCode.Forbidden, "forbidden");
+            (await bob.PostHubAsync($"/hub/v1/agents/{name}/tokens", new { })).Refused(HttpStatusCode.Forbidden, "forbidden");
+            (await bob.DeleteHubAsync($"/hub/v1/agents/{name}")).Refused(HttpStatusCode.Forbidden, "forbidden");
             var message = new { from = name, swarm_id = _scene.Swarm.Value, content = "not mine" };
-            (await bob.PostJsonAsync("/hub/v1/messages", message)).Refused(HttpStatusCode.Forbidden, "forbidden");
-            var batch = (await bob.PostJsonAsync("/hub/v1/messages/batch", new { messages = new[] { message } })).Ok();
+            (await bob.PostHubAsync("/hub/v1/messages", message)).Refused(HttpStatusCode.Forbidden, "forbidden");
+            var batch = (await bob.PostHubAsync("/hub/v1/messages/batch", new { messages = new[] { message } })).Ok();
             Assert.Equal("forbidden", batch["results"][0].GetProperty("error").GetProperty("id").GetString());
-            (await bob.PostJsonAsync($"/hub/v1/swarms/{_scene.Swarm}/kick", new { agent = name, target = "eve" })).Refused(HttpStatusCode.Forbidden, "forbidden");
+            (await bob.PostHubAsync($"/hub/v1/swarms/{_scene.Swarm}/kick", new { agent = name, target = "eve" })).Refused(HttpStatusCode.Forbidden, "forbidden");
         }
 
         // Its own agent does not make it an operator.
@@ -102,7 +102,7 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
             (await bob.CallAsync(new(method), $"/hub/v1/{path}", new StringContent("{}", null, "application/json"))).Refused(HttpStatusCode.Forbidden, "forbidden");
         }
 
-        (await bob.DeleteJsonAsync("/hub/v1/agents/bob")).Refused(HttpStatusCode.Forbidden, "forbidden");
+        (await bob.DeleteHubAsync("/hub/v1/agents/bob")).Refused(HttpStatusCode.Forbidden, "forbidden");
         Assert.Equal(0, await _node.ScalarAsync<long>("select count(*) from messages"));
     }
 
@@ -110,23 +110,23 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task A_revoked_token_ends_at_once_here_and_within_a_second_on_another_replica()
     {
         await using var other = await _node.StartReplicaAsync();
-        var issued = (await _node.Hub.PostJsonAsync("/hub/v1/agents/bob/tokens", new { label = "laptop" })).Ok();
+        var issued = (await _node.Hub.PostHubAsync("/hub/v1/agents/bob/tokens", new { label = "laptop" })).Ok();
         using var here = _node.ClientOf(issued["token"].GetString());
         using var there = other.ClientOf(issued["token"].GetString());
-        (await here.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok();
-        (await there.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok();
+        (await here.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok();
+        (await there.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok();
 
-        (await _node.Hub.DeleteJsonAsync($"/hub/v1/agents/bob/tokens/{issued["id"].GetInt64()}")).Ok();
-        (await here.GetJsonAsync("/hub/v1/agents/bob/inbox")).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
+        (await _node.Hub.DeleteHubAsync($"/hub/v1/agents/bob/tokens/{issued["id"].GetInt64()}")).Ok();
+        (await here.GetHubAsync("/hub/v1/agents/bob/inbox")).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
         await Eventually.TrueAsync(
-            "the token is refused there", async () => (await there.GetJsonAsync("/hub/v1/agents/bob/inbox")).Status == HttpStatusCode.Unauthorized,
+            "the token is refused there", async () => (await there.GetHubAsync("/hub/v1/agents/bob/inbox")).Status == HttpStatusCode.Unauthorized,
             TimeSpan.FromSeconds(1));
-        var listed = (await _node.Hub.GetJsonAsync("/hub/v1/agents/bob/tokens")).Ok();
+        var listed = (await _node.Hub.GetHubAsync("/hub/v1/agents/bob/tokens")).Ok();
         Assert.Equal([false, true], listed["tokens"].EnumerateArray().Select(t => t.GetProperty("revoked_at").ValueKind == System.Text.Json.JsonValueKind.String));
         Assert.DoesNotContain(issued["token"].GetString()!, listed.Text, StringComparison.Ordinal);
 
         // The other agent's token of that number is not this agent's to revoke.
-        (await _node.Hub.DeleteJsonAsync($"/hub/v1/agents/alice/tokens/{issued["id"].GetInt64()}")).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
+        (await _node.Hub.DeleteHubAsync($"/hub/v1/agents/alice/tokens/{issued["id"].GetInt64()}")).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
     }
 
     [Fact]
@@ -134,14 +134,14 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
     {
         using var key = Key.Create(SignatureAlgorithm.Ed25519);
         using var other = Key.Create(SignatureAlgorithm.Ed25519);
-        var token = (await _node.Hub.PostJsonAsync("/hub/v1/enrolments", new { expires_in_hours = 1 })).Ok()["enrolment_token"].GetString()!;
-        var late = (await _node.Hub.PostJsonAsync("/hub/v1/enrolments", new { expires_in_hours = 1 })).Ok()["enrolment_token"].GetString()!;
+        var token = (await _node.Hub.PostHubAsync("/hub/v1/enrolments", new { expires_in_hours = 1 })).Ok()["enrolment_token"].GetString()!;
+        var late = (await _node.Hub.PostHubAsync("/hub/v1/enrolments", new { expires_in_hours = 1 })).Ok()["enrolment_token"].GetString()!;
 
         (await EnrolAsync(token, "judy", key, other)).Refused(HttpStatusCode.Unauthorized, "invalid-signature");
         (await EnrolAsync(token, "bob", key, key)).Refused(HttpStatusCode.Conflict, "name-taken");
         var enrolled = (await EnrolAsync(token, "judy", key, key)).Ok();
         Assert.Equal(("external", "judy"), (enrolled["kind"].GetString(), enrolled["name"].GetString()));
-        (await _node.ClientOf(enrolled["token"].GetString()).GetJsonAsync("/hub/v1/agents/judy/inbox")).Ok();
+        (await _node.ClientOf(enrolled["token"].GetString()).GetHubAsync("/hub/v1/agents/judy/inbox")).Ok();
         (await EnrolAsync(token, "judith", key, key)).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
 
         _time.Now += TimeSpan.FromHours(2);
@@ -149,7 +149,7 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(0, await _node.ScalarAsync<long>("select count(*) from agents where name = 'judith'"));
     }
 
-    private Task<Answer> EnrolAsync(string token, string name, Key key, Key prover) => _node.Http.PostJsonAsync(
+    private Task<Answer> EnrolAsync(string token, string name, Key key, Key prover) => _node.Http.PostHubAsync(
         "/hub/v1/enrol",
         new
         {

@@ -97,7 +97,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
     {
         var before = await CountAsync();
         var faults = new List<string>();
-        string[] texts = ["%2e%2e", "..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
+        string[] texts = ["..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
         string[] queries =
         [
             "agents?limit=", "agents?cursor=", "swarms?limit=", "swarms?cursor=", "swarms?agent=", "agents/bob/inbox?after=", "agents/bob/inbox?cursor=",
@@ -108,20 +108,20 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         {
             foreach (var path in new[] { "agents/", "swarms/" })
             {
-                Note(faults, $"GET {path}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{path}{text}"));
-                Note(faults, $"DELETE {path}{text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/{path}{text}"));
+                Note(faults, $"GET {path}{text}", await _node.Hub.GetHubAsync($"/hub/v1/{path}{text}"));
+                Note(faults, $"DELETE {path}{text}", await _node.Hub.DeleteHubAsync($"/hub/v1/{path}{text}"));
             }
 
-            Note(faults, $"DELETE token {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/agents/bob/tokens/{text}"));
-            Note(faults, $"DELETE invite {text}", await _node.Hub.DeleteJsonAsync($"/hub/v1/swarms/{_scene.Swarm}/invites/{text}?agent=alice"));
+            Note(faults, $"DELETE token {text}", await _node.Hub.DeleteHubAsync($"/hub/v1/agents/bob/tokens/{text}"));
+            Note(faults, $"DELETE invite {text}", await _node.Hub.DeleteHubAsync($"/hub/v1/swarms/{_scene.Swarm}/invites/{text}?agent=alice"));
         }
 
         // No server lets U+0000 into a path, but it may stand in a query.
         foreach (var query in queries)
         {
-            foreach (var text in texts.Append("%00").Append("1%00"))
+            foreach (var text in texts.Concat(["%00", "1%00", "+1", "%201"]))
             {
-                Note(faults, $"GET {query}{text}", await _node.Hub.GetJsonAsync($"/hub/v1/{query}{text}"));
+                Note(faults, $"GET {query}{text}", await _node.Hub.GetHubAsync($"/hub/v1/{query}{text}"));
             }
         }
 

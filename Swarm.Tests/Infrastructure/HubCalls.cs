@@ -39,12 +39,12 @@ internal static class HubCalls
         return new(answer.StatusCode, type?.EndsWith("json", StringComparison.Ordinal) == true ? JsonElement.Parse(text) : default, text, type);
     }
 
-    public static Task<Answer> GetJsonAsync(this HttpClient http, string path) => http.CallAsync(HttpMethod.Get, path);
+    public static Task<Answer> GetHubAsync(this HttpClient http, string path) => http.CallAsync(HttpMethod.Get, path);
 
-    public static Task<Answer> PostJsonAsync(this HttpClient http, string path, object body) =>
+    public static Task<Answer> PostHubAsync(this HttpClient http, string path, object body) =>
         http.CallAsync(HttpMethod.Post, path, JsonContent.Create(body));
 
-    public static Task<Answer> DeleteJsonAsync(this HttpClient http, string path) => http.CallAsync(HttpMethod.Delete, path);
+    public static Task<Answer> DeleteHubAsync(this HttpClient http, string path) => http.CallAsync(HttpMethod.Delete, path);
 
     /// <summary>Posts a signed message, as the bytes they are.</summary>
     public static Task<Answer> PostMessageAsync(this HttpClient http, string agent, byte[] wire)

@@ -28,16 +28,16 @@ internal sealed class Scene : IDisposable
         var tokens = new Dictionary<string, string>();
         foreach (var name in hosted)
         {
-            tokens[name] = (await hub.PostJsonAsync("/hub/v1/agents", new { name })).Ok()["token"].GetString()!;
+            tokens[name] = (await hub.PostHubAsync("/hub/v1/agents", new { name })).Ok()["token"].GetString()!;
         }
 
-        var swarm = (await hub.PostJsonAsync("/hub/v1/swarms", new { agent = hosted[0], name = "a swarm" })).Ok()["swarm_id"].GetGuid();
+        var swarm = (await hub.PostHubAsync("/hub/v1/swarms", new { agent = hosted[0], name = "a swarm" })).Ok()["swarm_id"].GetGuid();
         var scene = new Scene(new(swarm), hosted[0]);
         foreach (var name in external)
         {
             var key = Key.Create(SignatureAlgorithm.Ed25519, new KeyCreationParameters { ExportPolicy = KeyExportPolicies.AllowPlaintextExport });
             scene._keys[name] = key;
-            var agent = await hub.PostJsonAsync(
+            var agent = await hub.PostHubAsync(
                 "/hub/v1/agents",
                 new { name, kind = "external", public_key = Convert.ToBase64String(key.PublicKey.Export(KeyBlobFormat.RawPublicKey)) });
             tokens[name] = agent.Ok()["token"].GetString()!;
@@ -57,11 +57,11 @@ internal sealed class Scene : IDisposable
     }
 
     public async Task<string> InviteAsync(HttpClient hub, int? maxUses = null) =>
-        (await hub.PostJsonAsync($"/hub/v1/swarms/{Swarm}/invites", new { agent = Master, max_uses = maxUses })).Ok()["invite_token"].GetString()!;
+        (await hub.PostHubAsync($"/hub/v1/swarms/{Swarm}/invites", new { agent = Master, max_uses = maxUses })).Ok()["invite_token"].GetString()!;
 
     public async Task JoinAsync(HttpClient hub, string agent)
     {
-        var joined = await hub.PostJsonAsync("/hub/v1/join", new { agent, invite_token = await InviteAsync(hub) });
+        var joined = await hub.PostHubAsync("/hub/v1/join", new { agent, invite_token = await InviteAsync(hub) });
         Assert.Equal("joined", joined.Ok()["status"].GetString());
     }
 

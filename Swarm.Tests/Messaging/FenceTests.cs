@@ -108,15 +108,15 @@ public sealed class FenceTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task A_revoked_agent_sends_nothing_more()
     {
         Assert.Equal(HttpStatusCode.OK, (await _node.Http.PostMessageAsync("bob", _scene.Signed("mallory", "bob", "before"))).Status);
-        (await _node.Hub.DeleteJsonAsync("/hub/v1/agents/mallory")).Ok();
+        (await _node.Hub.DeleteHubAsync("/hub/v1/agents/mallory")).Ok();
         Assert.Equal(HttpStatusCode.Forbidden, (await _node.Http.PostMessageAsync("bob", _scene.Signed("mallory", "bob", "after"))).Status);
         Assert.Equal(["before"], await InboxAsync("bob"));
     }
 
     private Task<Answer> KickAsync(string target) =>
-        _node.Hub.PostJsonAsync($"/hub/v1/swarms/{_scene.Swarm}/kick", new { agent = "alice", target });
+        _node.Hub.PostHubAsync($"/hub/v1/swarms/{_scene.Swarm}/kick", new { agent = "alice", target });
 
     private async Task<string[]> InboxAsync(string agent) =>
-        [.. (await _node.Hub.GetJsonAsync($"/hub/v1/agents/{agent}/inbox?limit=100")).Ok()["messages"].EnumerateArray()
+        [.. (await _node.Hub.GetHubAsync($"/hub/v1/agents/{agent}/inbox?limit=100")).Ok()["messages"].EnumerateArray()
             .Select(m => m.GetProperty("content").GetString()!)];
 }

@@ -173,7 +173,7 @@ public sealed class GroupCommitTests(PostgresFixture postgres) : IAsyncLifetime
         await using var cold = await _a.StartReplicaAsync();
         var messages = Enumerable.Range(0, 512)
             .Select(n => new { from = n % 2 == 0 ? "alice" : "dave", swarm_id = _scene.Swarm.Value, to = "bob", content = $"{n:D3}" });
-        var answer = (await cold.Hub.PostJsonAsync("/hub/v1/messages/batch", new { messages })).Ok();
+        var answer = (await cold.Hub.PostHubAsync("/hub/v1/messages/batch", new { messages })).Ok();
         Assert.All(answer["results"].EnumerateArray(), r => Assert.Equal("accepted", r.GetProperty("status").GetString()));
         var inbox = await _b.Get<Inbox>().ReadAllAsync(_ids["bob"]);
         Assert.Equal(Enumerable.Range(0, 512).Select(n => $"{n:D3}"), inbox.Select(i => i.Message.Content));

@@ -51,13 +51,13 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
         Assert.Equal(["6", "7"], Contents(await ListAsync("after=5&state=unread")));
         Assert.Equal(7, Contents(await ListAsync($"swarm_id={_scene.Swarm}")).Length);
         Assert.Empty(Contents(await ListAsync($"swarm_id={Guid.NewGuid()}")));
-        var counts = (await _node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox/counts")).Ok();
+        var counts = (await _node.Hub.GetHubAsync("/hub/v1/agents/bob/inbox/counts")).Ok();
         Assert.Equal((5, 2, 7), (counts["unread"].GetInt64(), counts["read"].GetInt64(), counts["total"].GetInt64()));
 
         // Nobody else's inbox was touched, and a page beyond the limit is refused.
-        Assert.Empty(Contents((await _node.Hub.GetJsonAsync("/hub/v1/agents/carol/inbox")).Ok()));
+        Assert.Empty(Contents((await _node.Hub.GetHubAsync("/hub/v1/agents/carol/inbox")).Ok()));
         Assert.Equal(7, Contents(await ListAsync("limit=100")).Length);
-        (await _node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox?limit=101")).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
+        (await _node.Hub.GetHubAsync("/hub/v1/agents/bob/inbox?limit=101")).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
     public async Task A_stream_on_another_replica_ends_within_a_second_of_its_tokens_revocation(bool withSignals)
     {
         await using var other = await _node.StartReplicaAsync();
-        var issued = (await _node.Hub.PostJsonAsync("/hub/v1/agents/bob/tokens", new { label = "a stream" })).Ok();
+        var issued = (await _node.Hub.PostHubAsync("/hub/v1/agents/bob/tokens", new { label = "a stream" })).Ok();
         using var client = other.ClientOf(issued["token"].GetString());
         using var stream = await SseStream.OpenAsync(client, "bob");
         await PostAsync("eve", "seen");
@@ -143,7 +143,7 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
         await RevokeAsync(withSignals, $"/hub/v1/agents/bob/tokens/{id}", $"update tokens set revoked_at = now() where token_id = {id}");
         Assert.Null(await stream.NextAsync());
         Assert.InRange(Stopwatch.GetElapsedTime(startedAt), TimeSpan.Zero, RevokedWithin);
-        (await client.GetJsonAsync("/hub/v1/agents/bob/inbox")).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
+        (await client.GetHubAsync("/hub/v1/agents/bob/inbox")).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
     }
 
     [Theory]
@@ -182,7 +182,7 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
         }
 
         await opening;
-        (await _node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok();
+        (await _node.Hub.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok();
     }
 
     /// <summary>Through the Hub, or in the database as it looks to a replica that no event reached: only the epoch was raised.</summary>
@@ -190,7 +190,7 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
     {
         if (withSignals)
         {
-            (await _node.Hub.DeleteJsonAsync(path)).Ok();
+            (await _node.Hub.DeleteHubAsync(path)).Ok();
         }
         else
         {
@@ -201,9 +201,9 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
     private async Task PostAsync(string sender, string content) =>
         Assert.Equal(HttpStatusCode.OK, (await _node.Http.PostMessageAsync("bob", _scene.Signed(sender, "bob", content))).Status);
 
-    private async Task<Answer> ListAsync(string query) => (await _node.Hub.GetJsonAsync($"/hub/v1/agents/bob/inbox?{query}")).Ok();
+    private async Task<Answer> ListAsync(string query) => (await _node.Hub.GetHubAsync($"/hub/v1/agents/bob/inbox?{query}")).Ok();
 
-    private Task<Answer> MarkReadAsync(params long[] seqs) => _node.Hub.PostJsonAsync("/hub/v1/agents/bob/inbox/read", new { seqs });
+    private Task<Answer> MarkReadAsync(params long[] seqs) => _node.Hub.PostHubAsync("/hub/v1/agents/bob/inbox/read", new { seqs });
 
     private static string[] Contents(Answer list) =>
         [.. list["messages"].EnumerateArray().Select(m => m.GetProperty("content").GetString()!)];

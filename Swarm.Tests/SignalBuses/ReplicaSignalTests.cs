@@ -25,7 +25,7 @@ public sealed class ReplicaSignalTests(PostgresFixture postgres, ITestOutputHelp
         await using var redis = await RedisServer.StartAsync();
         await using var a = await NodeHost.StartAsync(postgres, redis.ConnectionString);
         await using var b = await a.StartReplicaAsync();
-        Assert.Equal("redis", (await b.Hub.GetJsonAsync("/hub/v1/status")).Ok()["signals"].GetString());
+        Assert.Equal("redis", (await b.Hub.GetHubAsync("/hub/v1/status")).Ok()["signals"].GetString());
         using var scene = await Scene.CreateAsync(a.Hub, ["alice", "bob"], ["eve"]);
         using var stream = await SseStream.OpenAsync(b.Hub, "bob");
 
@@ -43,7 +43,7 @@ public sealed class ReplicaSignalTests(PostgresFixture postgres, ITestOutputHelp
     {
         await using var a = await NodeHost.StartAsync(postgres);
         await using var b = await a.StartReplicaAsync();
-        Assert.Equal("postgres", (await b.Hub.GetJsonAsync("/hub/v1/status")).Ok()["signals"].GetString());
+        Assert.Equal("postgres", (await b.Hub.GetHubAsync("/hub/v1/status")).Ok()["signals"].GetString());
         using var scene = await Scene.CreateAsync(a.Hub, ["alice", "bob"], ["eve"]);
         using var stream = await SseStream.OpenAsync(b.Hub, "bob");
         Assert.InRange(Middle(await MeasureAsync(a, scene, stream)), TimeSpan.Zero, AtOnce);

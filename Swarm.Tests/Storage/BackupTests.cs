@@ -18,8 +18,8 @@ public sealed class BackupTests(PostgresFixture postgres)
         var repeated = scene.Signed("eve", "bob", "one");
         Assert.Equal(HttpStatusCode.OK, (await node.Http.PostMessageAsync("bob", repeated)).Status);
         await SendAsync(node.Hub, scene, "two \U0001F41D");
-        var before = (await node.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok().Text;
-        var backup = (await node.Hub.PostJsonAsync("/hub/v1/backup", new { })).Ok();
+        var before = (await node.Hub.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok().Text;
+        var backup = (await node.Hub.PostHubAsync("/hub/v1/backup", new { })).Ok();
         var archive = backup["path"].GetString()!;
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(archive));
         Assert.Equal(new FileInfo(archive).Length, backup["bytes"].GetInt64());
@@ -32,15 +32,15 @@ public sealed class BackupTests(PostgresFixture postgres)
         await restored.StartAsync();
 
         // What was there is there, with its numbers; what was seen is known.
-        Assert.Equal(before, (await restored.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok().Text);
+        Assert.Equal(before, (await restored.Hub.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok().Text);
         Assert.Equal(HttpStatusCode.OK, (await restored.Http.PostMessageAsync("bob", repeated)).Status);
         Assert.Equal(HttpStatusCode.OK, (await restored.Http.PostMessageAsync("bob", scene.Signed("eve", "bob", "three"))).Status);
 
         // Hosted keys open, and every sequence goes on.
         await SendAsync(restored.Hub, scene, "four");
-        (await restored.Hub.PostJsonAsync("/hub/v1/agents", new { name = "carol" })).Ok();
+        (await restored.Hub.PostHubAsync("/hub/v1/agents", new { name = "carol" })).Ok();
         await scene.JoinAsync(restored.Hub, "carol");
-        var inbox = (await restored.Hub.GetJsonAsync("/hub/v1/agents/bob/inbox")).Ok()["messages"].EnumerateArray().ToArray();
+        var inbox = (await restored.Hub.GetHubAsync("/hub/v1/agents/bob/inbox")).Ok()["messages"].EnumerateArray().ToArray();
         Assert.Equal(["one", "two \U0001F41D", "three", "four"], inbox.Select(m => m.GetProperty("content").GetString()));
         Assert.Equal([1L, 2, 3, 4], inbox.Select(m => m.GetProperty("seq").GetInt64()));
 
@@ -53,7 +53,7 @@ public sealed class BackupTests(PostgresFixture postgres)
     }
 
     private static async Task SendAsync(HttpClient hub, Scene scene, string content) =>
-        (await hub.PostJsonAsync("/hub/v1/messages", new { from = "alice", swarm_id = scene.Swarm.Value, to = "bob", content })).Ok();
+        (await hub.PostHubAsync("/hub/v1/messages", new { from = "alice", swarm_id = scene.Swarm.Value, to = "bob", content })).Ok();
 
     private static async Task<long> CountAsync(string connectionString, string table)
     {

@@ -26,7 +26,7 @@ public sealed class StartTests(PostgresFixture postgres)
 
         // None of that did any harm.
         await first.StartAsync();
-        (await first.Hub.GetJsonAsync("/hub/v1/status")).Ok();
+        (await first.Hub.GetHubAsync("/hub/v1/status")).Ok();
     }
 
     [Fact]
@@ -49,8 +49,8 @@ public sealed class StartTests(PostgresFixture postgres)
         await using var renewed = await NodeHost.StartAsync(postgres, dataFolder: node.DataFolder);
         Assert.NotEqual(token, await File.ReadAllTextAsync(file));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
-        (await renewed.Hub.GetJsonAsync("/hub/v1/agents")).Ok();
-        (await renewed.ClientOf(token.Trim()).GetJsonAsync("/hub/v1/agents")).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
+        (await renewed.Hub.GetHubAsync("/hub/v1/agents")).Ok();
+        (await renewed.ClientOf(token.Trim()).GetHubAsync("/hub/v1/agents")).Refused(HttpStatusCode.Unauthorized, "unauthenticated");
     }
 
     private static async Task RefusedAsync(NodeProcess node, string message)

@@ -20,18 +20,18 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
         using var scene = await Scene.CreateAsync(_node.Hub, ["alice", "bob", "carol"], ["eve"]);
         await CreateAgentAsync("stranger");
         var swarm = $"/hub/v1/swarms/{scene.Swarm}";
-        (await _node.Hub.PostJsonAsync($"{swarm}/leave", new { agent = "alice" })).Refused(HttpStatusCode.Conflict, "master-may-not-leave");
-        (await _node.Hub.PostJsonAsync($"{swarm}/leave", new { agent = "stranger" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
-        (await _node.Hub.PostJsonAsync($"{swarm}/kick", new { agent = "bob", target = "carol" })).Refused(HttpStatusCode.Forbidden, "not-master");
-        (await _node.Hub.PostJsonAsync($"{swarm}/kick", new { agent = "alice", target = "alice" })).Refused(HttpStatusCode.Conflict, "may-not-kick-oneself");
-        (await _node.Hub.PostJsonAsync($"{swarm}/kick", new { agent = "alice", target = "stranger" })).Refused(HttpStatusCode.NotFound, "not-a-member");
-        (await _node.Hub.PostJsonAsync($"{swarm}/kick", new { agent = "stranger", target = "bob" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
+        (await _node.Hub.PostHubAsync($"{swarm}/leave", new { agent = "alice" })).Refused(HttpStatusCode.Conflict, "master-may-not-leave");
+        (await _node.Hub.PostHubAsync($"{swarm}/leave", new { agent = "stranger" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
+        (await _node.Hub.PostHubAsync($"{swarm}/kick", new { agent = "bob", target = "carol" })).Refused(HttpStatusCode.Forbidden, "not-master");
+        (await _node.Hub.PostHubAsync($"{swarm}/kick", new { agent = "alice", target = "alice" })).Refused(HttpStatusCode.Conflict, "may-not-kick-oneself");
+        (await _node.Hub.PostHubAsync($"{swarm}/kick", new { agent = "alice", target = "stranger" })).Refused(HttpStatusCode.NotFound, "not-a-member");
+        (await _node.Hub.PostHubAsync($"{swarm}/kick", new { agent = "stranger", target = "bob" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
         Assert.Equal(["alice", "bob", "carol", "eve"], await MembersAsync(scene.Swarm.ToString()));
 
-        var left = (await _node.Hub.PostJsonAsync($"{swarm}/leave", new { agent = "bob" })).Ok();
+        var left = (await _node.Hub.PostHubAsync($"{swarm}/leave", new { agent = "bob" })).Ok();
         Assert.Equal("left", left["status"].GetString());
-        (await _node.Hub.PostJsonAsync($"{swarm}/leave", new { agent = "bob" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
-        var kicked = (await _node.Hub.PostJsonAsync($"{swarm}/kick", new { agent = "alice", target = "eve", reason = "noise" })).Ok();
+        (await _node.Hub.PostHubAsync($"{swarm}/leave", new { agent = "bob" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
+        var kicked = (await _node.Hub.PostHubAsync($"{swarm}/kick", new { agent = "alice", target = "eve", reason = "noise" })).Ok();
         Assert.Equal("kicked", kicked["status"].GetString());
         Assert.Equal(["alice", "carol"], await MembersAsync(scene.Swarm.ToString()));
 
@@ -44,23 +44,23 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task Names_and_ids_of_swarms_and_agents_are_checked()
     {
         await CreateAgentAsync("alice");
-        (await _node.Hub.PostJsonAsync("/hub/v1/agents", new { name = "alice" })).Refused(HttpStatusCode.Conflict, "name-taken");
+        (await _node.Hub.PostHubAsync("/hub/v1/agents", new { name = "alice" })).Refused(HttpStatusCode.Conflict, "name-taken");
         foreach (var name in new[] { "", ".", "..", "broadcast", "a b", "ä", "a/b", new string('a', 257) })
         {
-            (await _node.Hub.PostJsonAsync("/hub/v1/agents", new { name })).Refused(HttpStatusCode.UnprocessableEntity, "invalid-name");
+            (await _node.Hub.PostHubAsync("/hub/v1/agents", new { name })).Refused(HttpStatusCode.UnprocessableEntity, "invalid-name");
         }
 
         await CreateAgentAsync(new string('a', 256));
         foreach (var name in new[] { "", "   ", "a\nb", "a\0b", new string('a', 257) })
         {
-            (await _node.Hub.PostJsonAsync("/hub/v1/swarms", new { agent = "alice", name })).Refused(HttpStatusCode.UnprocessableEntity, "invalid-name");
+            (await _node.Hub.PostHubAsync("/hub/v1/swarms", new { agent = "alice", name })).Refused(HttpStatusCode.UnprocessableEntity, "invalid-name");
         }
 
         var id = Guid.NewGuid();
-        Assert.Equal(id, (await _node.Hub.PostJsonAsync("/hub/v1/swarms", new { agent = "alice", name = new string('ä', 256), swarm_id = id })).Ok()["swarm_id"].GetGuid());
-        (await _node.Hub.PostJsonAsync("/hub/v1/swarms", new { agent = "alice", name = "again", swarm_id = id })).Refused(HttpStatusCode.Conflict, "swarm-exists");
-        (await _node.Hub.DeleteJsonAsync("/hub/v1/agents/alice")).Ok();
-        (await _node.Hub.PostJsonAsync("/hub/v1/agents", new { name = "alice" })).Refused(HttpStatusCode.Conflict, "name-taken");
+        Assert.Equal(id, (await _node.Hub.PostHubAsync("/hub/v1/swarms", new { agent = "alice", name = new string('ä', 256), swarm_id = id })).Ok()["swarm_id"].GetGuid());
+        (await _node.Hub.PostHubAsync("/hub/v1/swarms", new { agent = "alice", name = "again", swarm_id = id })).Refused(HttpStatusCode.Conflict, "swarm-exists");
+        (await _node.Hub.DeleteHubAsync("/hub/v1/agents/alice")).Ok();
+        (await _node.Hub.PostHubAsync("/hub/v1/agents", new { name = "alice" })).Refused(HttpStatusCode.Conflict, "name-taken");
     }
 
     [Fact]
@@ -91,10 +91,10 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
     {
         using var scene = await Scene.CreateAsync(_node.Hub, ["alice", "bob"], []);
         await CreateAgentAsync("carol");
-        var invite = (await _node.Hub.PostJsonAsync($"/hub/v1/swarms/{scene.Swarm}/invites", new { agent = "alice", max_uses = 9 })).Ok();
+        var invite = (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{scene.Swarm}/invites", new { agent = "alice", max_uses = 9 })).Ok();
         var path = $"/hub/v1/swarms/{scene.Swarm}/invites/{invite["token_hash"].GetString()}?agent=";
-        (await _node.Hub.DeleteJsonAsync($"{path}bob")).Refused(HttpStatusCode.Forbidden, "not-master");
-        (await _node.Hub.DeleteJsonAsync($"{path}alice")).Ok();
+        (await _node.Hub.DeleteHubAsync($"{path}bob")).Refused(HttpStatusCode.Forbidden, "not-master");
+        (await _node.Hub.DeleteHubAsync($"{path}alice")).Ok();
         (await JoinAsync("carol", invite["invite_token"].GetString()!)).Refused(HttpStatusCode.Forbidden, "token-revoked");
         Assert.Equal(["alice", "bob"], await MembersAsync(scene.Swarm.ToString()));
     }
@@ -111,7 +111,7 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
         {
             var swarm = await CreateSwarmAsync(new { agent = "alice", name = "s", allow_member_invite = allowed });
             Assert.Equal(HttpStatusCode.OK, (await JoinAsync("bob", await InviteAsync(swarm, "alice"))).Status);
-            var invite = await _node.Hub.PostJsonAsync($"/hub/v1/swarms/{swarm}/invites", new { agent = "bob" });
+            var invite = await _node.Hub.PostHubAsync($"/hub/v1/swarms/{swarm}/invites", new { agent = "bob" });
             if (allowed)
             {
                 Assert.Equal(HttpStatusCode.OK, (await JoinAsync("carol", invite.Ok()["invite_token"].GetString()!)).Status);
@@ -121,7 +121,7 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
                 invite.Refused(HttpStatusCode.Forbidden, "not-master");
             }
 
-            (await _node.Hub.PostJsonAsync($"/hub/v1/swarms/{swarm}/invites", new { agent = allowed ? "nobody" : "carol" }))
+            (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{swarm}/invites", new { agent = allowed ? "nobody" : "carol" }))
                 .Refused(HttpStatusCode.NotFound, allowed ? "unknown-agent" : "unknown-swarm");
         }
     }
@@ -134,7 +134,7 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
         var swarm = await CreateSwarmAsync(new { agent = "alice", name = "s", require_approval = true });
         Assert.Equal("pending", (await JoinAsync("bob", await InviteAsync(swarm, "alice"))).Ok()["status"].GetString());
         Assert.Equal(["alice"], await MembersAsync(swarm));
-        (await _node.Hub.PostJsonAsync("/hub/v1/messages", new { from = "bob", swarm_id = swarm, to = "alice", content = "?" }))
+        (await _node.Hub.PostHubAsync("/hub/v1/messages", new { from = "bob", swarm_id = swarm, to = "alice", content = "?" }))
             .Refused(HttpStatusCode.NotFound, "not-a-member");
     }
 
@@ -144,8 +144,8 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
         using var scene = await Scene.CreateAsync(_node.Hub, ["alice", "bob"], ["eve"]);
         using var thief = Key.Create(SignatureAlgorithm.Ed25519);
         var invite = await scene.InviteAsync(_node.Hub);
-        var before = (await _node.Hub.GetJsonAsync($"/hub/v1/swarms/{scene.Swarm}/members")).Ok().Text;
-        await _node.Http.PostJsonAsync(
+        var before = (await _node.Hub.GetHubAsync($"/hub/v1/swarms/{scene.Swarm}/members")).Ok().Text;
+        await _node.Http.PostHubAsync(
             "/agents/alice/swarm/join",
             new
             {
@@ -159,7 +159,7 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
                     public_key = Convert.ToBase64String(thief.PublicKey.Export(KeyBlobFormat.RawPublicKey)),
                 },
             });
-        Assert.Equal(before, (await _node.Hub.GetJsonAsync($"/hub/v1/swarms/{scene.Swarm}/members")).Ok().Text);
+        Assert.Equal(before, (await _node.Hub.GetHubAsync($"/hub/v1/swarms/{scene.Swarm}/members")).Ok().Text);
         Assert.Equal(HttpStatusCode.OK, (await _node.Http.PostMessageAsync("bob", scene.Signed("eve", "bob"))).Status);
     }
 
@@ -171,7 +171,7 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
         for (var round = 0; round < 5; round++)
         {
             Assert.Equal(HttpStatusCode.OK, (await other.Http.PostMessageAsync("bob", scene.Signed("eve", "bob"))).Status);
-            (await _node.Hub.PostJsonAsync($"/hub/v1/swarms/{scene.Swarm}/kick", new { agent = "alice", target = "eve" })).Ok();
+            (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{scene.Swarm}/kick", new { agent = "alice", target = "eve" })).Ok();
             Assert.Equal(HttpStatusCode.Forbidden, (await other.Http.PostMessageAsync("bob", scene.Signed("eve", "bob"))).Status);
             await scene.JoinAsync(_node.Hub, "eve");
             await Eventually.TrueAsync(
@@ -181,16 +181,16 @@ public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
         }
     }
 
-    private async Task CreateAgentAsync(string name) => (await _node.Hub.PostJsonAsync("/hub/v1/agents", new { name })).Ok();
+    private async Task CreateAgentAsync(string name) => (await _node.Hub.PostHubAsync("/hub/v1/agents", new { name })).Ok();
 
-    private async Task<string> CreateSwarmAsync(object swarm) => (await _node.Hub.PostJsonAsync("/hub/v1/swarms", swarm)).Ok()["swarm_id"].GetString()!;
+    private async Task<string> CreateSwarmAsync(object swarm) => (await _node.Hub.PostHubAsync("/hub/v1/swarms", swarm)).Ok()["swarm_id"].GetString()!;
 
     private async Task<string> InviteAsync(string swarm, string agent) =>
-        (await _node.Hub.PostJsonAsync($"/hub/v1/swarms/{swarm}/invites", new { agent })).Ok()["invite_token"].GetString()!;
+        (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{swarm}/invites", new { agent })).Ok()["invite_token"].GetString()!;
 
     private Task<Answer> JoinAsync(string agent, string invite, NodeHost? at = null) =>
-        (at ?? _node).Hub.PostJsonAsync("/hub/v1/join", new { agent, invite_token = invite });
+        (at ?? _node).Hub.PostHubAsync("/hub/v1/join", new { agent, invite_token = invite });
 
     private async Task<string[]> MembersAsync(string swarm) =>
-        [.. (await _node.Hub.GetJsonAsync($"/hub/v1/swarms/{swarm}/members")).Ok()["members"].EnumerateArray().Select(m => m.GetProperty("agent_id").GetString()!)];
+        [.. (await _node.Hub.GetHubAsync($"/hub/v1/swarms/{swarm}/members")).Ok()["members"].EnumerateArray().Select(m => m.GetProperty("agent_id").GetString()!)];
 }

@@ -55,6 +55,9 @@ internal static partial class HubErrors
         JsonException e => Problem(SwarmError.InvalidRequest, $"The body is not the JSON that this route takes (at {Shorten(e.Path ?? "$")})."),
         PostgresException e when IsBadData(e) => Problem(SwarmError.InvalidRequest, "A value cannot be stored (is there a U+0000 in it?)."),
         DbUpdateException { InnerException: { } inner } => FromException(inner),
+
+        // EF Core wraps what it thinks might pass.
+        InvalidOperationException { InnerException: NpgsqlException inner } => FromException(inner),
         NpgsqlException or TimeoutException => Problem(SwarmError.Unavailable, retryAfterSeconds: 2),
         _ => null,
     };

@@ -26,18 +26,19 @@ public sealed class AgentDirectory
     private readonly PublicKeys _keys;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, (AgentProfile? Agent, long ReadAt)> _byName = new();
+    private int _changes;
 
     public AgentDirectory(IDbContextFactory<SwarmDb> databases, PublicKeys keys, ControlEvents control, TimeProvider time)
     {
         _databases = databases;
         _keys = keys;
         _time = time;
-        control.Missed += _byName.Clear;
+        control.Missed += Forget;
         control.Changed += change =>
         {
             if (change.Kind == ControlKind.Agent)
             {
-                _byName.Clear();
+                Forget();
             }
         };
     }
@@ -57,6 +58,12 @@ public sealed class AgentDirectory
         return name is null ? null : await FindAsync(name, cancellation);
     }
 
+    private void Forget()
+    {
+        Interlocked.Increment(ref _changes);
+        _byName.Clear();
+    }
+
     private ValueTask<AgentProfile?> LookUpAsync(string name, CancellationToken cancellation) =>
         _byName.TryGetValue(name, out var known) && (known.Agent is not null || _time.GetElapsedTime(known.ReadAt) < AbsentFor)
             ? new(known.Agent)
@@ -65,6 +72,7 @@ public sealed class AgentDirectory
     private async ValueTask<AgentProfile?> ReadAsync(string name, CancellationToken cancellation)
     {
         var readAt = _time.GetTimestamp();
+        var changes = Volatile.Read(ref _changes);
         await using var db = await _databases.CreateDbContextAsync(cancellation);
         var agents = db.Agents.AsNoTracking().Where(a => a.RevokedAt == null && a.Name != null);
         var row = name == Default
@@ -77,6 +85,12 @@ public sealed class AgentDirectory
 
         var agent = row is null ? null : ToProfile(row);
         _byName[name] = (agent, readAt);
+        if (changes != Volatile.Read(ref _changes))
+        {
+            // Something changed while we read, perhaps this: answer with it, do not keep it.
+            _byName.TryRemove(name, out _);
+        }
+
         return agent;
     }
 

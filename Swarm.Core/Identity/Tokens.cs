@@ -56,17 +56,18 @@ public sealed class Tokens
     private readonly IDbContextFactory<SwarmDb> _databases;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, (Principal Principal, long ReadAt)> _known = new();
+    private int _changes;
 
     public Tokens(IDbContextFactory<SwarmDb> databases, ControlEvents control, TimeProvider time)
     {
         _databases = databases;
         _time = time;
-        control.Missed += _known.Clear;
+        control.Missed += Forget;
         control.Changed += change =>
         {
             if (change.Kind is ControlKind.Token or ControlKind.Agent)
             {
-                _known.Clear();
+                Forget();
             }
         };
     }
@@ -88,6 +89,7 @@ public sealed class Tokens
 
         await using var db = await _databases.CreateDbContextAsync(cancellation);
         var readAt = _time.GetTimestamp();
+        var changes = Volatile.Read(ref _changes);
         var row = await db.Tokens.AsNoTracking()
             .FirstOrDefaultAsync(t => t.TokenHash == hash && t.RevokedAt == null && t.Scope != TokenScope.Enrolment, cancellation);
         if (row is null)
@@ -105,7 +107,19 @@ public sealed class Tokens
 
         var principal = new Principal(row.TokenId, row.Scope, row.AgentNo is { } no ? new AgentId(no) : null, row.ExpiresAt);
         _known[id] = (principal, readAt);
+        if (changes != Volatile.Read(ref _changes))
+        {
+            // A revocation may have come while we read: believe it this once, do not keep it.
+            _known.TryRemove(id, out _);
+        }
+
         return Current(principal);
+    }
+
+    private void Forget()
+    {
+        Interlocked.Increment(ref _changes);
+        _known.Clear();
     }
 
     /// <summary>Makes a token within the caller's decision.</summary>

@@ -39,7 +39,8 @@ internal static class NodeStart
     private static void WriteNodeFile(WebApplication app)
     {
         var addresses = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? [];
-        var http = app.Configuration["Swarm:LocalUrl"] ?? addresses.FirstOrDefault(a => a.StartsWith("http://", StringComparison.Ordinal));
+        var grpc = app.Configuration["Kestrel:Endpoints:grpc:Url"]; // Cleartext too, but it speaks HTTP/2 alone.
+        var http = app.Configuration["Swarm:LocalUrl"] ?? addresses.FirstOrDefault(a => a.StartsWith("http://", StringComparison.Ordinal) && a != grpc);
         var https = app.Configuration["Swarm:PublicUrl"] ?? addresses.FirstOrDefault(a => a.StartsWith("https://", StringComparison.Ordinal));
         var path = Path.Combine(app.Services.GetRequiredService<DataFolderOptions>().Ensure(), NodeFile);
         var partial = $"{path}.{Environment.ProcessId}";

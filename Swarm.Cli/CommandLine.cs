@@ -14,8 +14,14 @@ internal sealed class CommandLine
     private readonly Terminal terminal;
     private readonly CliEnvironment environment;
     private readonly RootCommand root;
-    private readonly Option<string?> url = new("--url") { Description = "The node's address (else SWARM_URL, node.json, or http://127.0.0.1:8700).", Recursive = true, HelpName = "URL" };
-    private readonly Option<string?> actAs = new("--as") { Description = "The agent that acts (else SWARM_AGENT, or the profile's default agent).", Recursive = true, HelpName = "AGENT" };
+    private readonly Option<string?> url = new("--url")
+    {
+        Description = "The node's address (else SWARM_URL, node.json, or http://127.0.0.1:8700).", Recursive = true, HelpName = "URL",
+    };
+    private readonly Option<string?> actAs = new("--as")
+    {
+        Description = "The agent that acts (else SWARM_AGENT, or the profile's default agent).", Recursive = true, HelpName = "AGENT",
+    };
     private readonly Option<bool> json = new("--json") { Description = "Print JSON for scripts; errors too.", Recursive = true };
 
     public CommandLine(Terminal terminal, CliEnvironment environment)
@@ -81,8 +87,9 @@ internal sealed class CommandLine
 
     private SwarmCommand[] All() =>
     [
-        InitCommand.Create(Open), CreateCommand.Create(Open), InviteCommand.Create(Open), JoinCommand.Create(Open), LeaveCommand.Create(Open),
-        KickCommand.Create(Open), ListCommand.Create(Open), SendCommand.Create(Open), MessagesCommand.Create(Open), InboxCommand.Create(Open),
+        InitCommand.Create(Open), CreateCommand.Create(Open), InviteCommand.Create(Open), JoinCommand.Create(Open),
+        LeaveCommand.Create(Open), KickCommand.Create(Open), ListCommand.Create(Open), SendCommand.Create(Open),
+        MessagesCommand.Create(Open), InboxCommand.Create(Open),
         StatusCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
     ];
 

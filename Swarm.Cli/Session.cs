@@ -34,7 +34,8 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
 
     /// <exception cref="CliException">Exit 2: nobody says who acts.</exception>
     public string ActingAgent => ActingAgentOrNone
-        ?? throw CliException.BadArguments("No agent is chosen.", "Make one with 'swarm init -a NAME', or name one with --as or SWARM_AGENT.");
+        ?? throw CliException.BadArguments(
+            "No agent is chosen.", "Make one with 'swarm init -a NAME', or name one with --as or SWARM_AGENT.");
 
     /// <summary>A client with the acting agent's rights: <c>SWARM_TOKEN</c>, else its stored token, else the operator's token.</summary>
     public Task<SwarmClient> ForAgentAsync(string agent, CancellationToken cancellation) =>

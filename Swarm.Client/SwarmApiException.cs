@@ -27,7 +27,10 @@ public sealed class SwarmApiException : Exception
     public TimeSpan? RetryAfter { get; }
 }
 
-/// <summary>No usable answer came: the node is not there, the connection broke, or the time ran out. Whether the call took effect is unknown.</summary>
+/// <summary>
+/// No usable answer came: the node is not there, the connection broke, or the time ran out. Whether the call took effect is
+/// unknown.
+/// </summary>
 public sealed class SwarmConnectionException : Exception
 {
     public SwarmConnectionException(string message, Exception? inner = null)

@@ -53,6 +53,7 @@ node_answers() {
 
 # ---------------------------------------------------------------------------------------------------------------------------------
 say "1. A node"
+"$swarm" --version >/dev/null || fail "the swarm command cannot be built"
 if node_answers; then
   echo "One is running already."
 else

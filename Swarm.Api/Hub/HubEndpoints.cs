@@ -10,9 +10,12 @@ internal static class HubEndpoints
         return services.AddSingleton(options).AddSingleton<HubGate>().AddSingleton<HubBackup>();
     }
 
-    public static void MapHub(this IEndpointRouteBuilder routes)
+    public static void MapHub(this WebApplication routes)
     {
-        var gate = routes.ServiceProvider.GetRequiredService<HubGate>();
+        // What routing itself refuses (a path, a method, a content type) is a problem too.
+        routes.UseWhen(http => http.Request.Path.StartsWithSegments("/hub"), hub => hub.UseStatusCodePages(HubErrors.WriteBareAsync));
+
+        var gate = routes.Services.GetRequiredService<HubGate>();
         var hub = routes.MapGroup("/hub/v1").AddEndpointFilter(gate);
 
         hub.MapGet("/status", HubNode.Status).Produces<StatusBody>();

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Swarm.Core;
@@ -57,6 +58,21 @@ internal static partial class HubErrors
         NpgsqlException or TimeoutException => Problem(SwarmError.Unavailable, retryAfterSeconds: 2),
         _ => null,
     };
+
+    /// <summary>A problem for an answer that has a status and nothing else.</summary>
+    public static Task WriteBareAsync(StatusCodeContext context)
+    {
+        var status = context.HttpContext.Response.StatusCode;
+        var detail = status switch
+        {
+            StatusCodes.Status404NotFound => "The Hub API has no such path.",
+            StatusCodes.Status405MethodNotAllowed => "This path does not take that method.",
+            StatusCodes.Status415UnsupportedMediaType => "The Content-Type must be application/json.",
+            _ => SwarmError.InvalidRequest.Meaning,
+        };
+        var error = SwarmError.InvalidRequest;
+        return new ProblemResult(new($"urn:swarm:error:{error.Id}", error.Meaning, status, detail), 0).ExecuteAsync(context.HttpContext);
+    }
 
     private static bool IsBadData(PostgresException e) => e.SqlState.StartsWith("22", StringComparison.Ordinal);
 

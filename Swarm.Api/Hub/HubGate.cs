@@ -105,6 +105,15 @@ internal static class HubRequests
 
     private const int PageDefault = 20;
 
+    /// <summary>Objects and arrays within each other in a request.</summary>
+    public const int RequestDepthMax = 32;
+
+    /// <summary>
+    /// Reads requests. Answers may be deeper: they hold messages whose metadata may itself be as deep as a door allows, and one such
+    /// message must not make an inbox unreadable.
+    /// </summary>
+    private static readonly HubJson ForRequests = new(new JsonSerializerOptions(HubJson.Default.Options) { MaxDepth = RequestDepthMax });
+
     /// <summary>Reads the body; every way in which it can be wrong is an <see cref="SwarmError.InvalidRequest"/>.</summary>
     public static async Task<T> ReadAsync<T>(this HttpContext http, JsonTypeInfo<T> type, int bytesMax = SmallBodyBytesMax)
         where T : class
@@ -126,7 +135,7 @@ internal static class HubRequests
 
         try
         {
-            return await JsonSerializer.DeserializeAsync(http.Request.Body, type, http.RequestAborted)
+            return await JsonSerializer.DeserializeAsync(http.Request.Body, (JsonTypeInfo<T>)ForRequests.GetTypeInfo(typeof(T))!, http.RequestAborted)
                 ?? throw new SwarmException(SwarmError.InvalidRequest, "The body is null.");
         }
         catch (Exception e) when (e is InvalidOperationException or FormatException or ArgumentException)
@@ -164,12 +173,12 @@ internal static class HubRequests
     /// <summary>The <c>limit</c> of a list.</summary>
     public static int PageLimit(this HttpContext http) => (int)http.Number("limit", 1, PageMax, PageDefault);
 
-    /// <summary>A whole number of the query.</summary>
+    /// <summary>A whole number of the query: digits and nothing else (the parser by itself would take blanks, a sign, and U+0000 at the end).</summary>
     public static long Number(this HttpContext http, string name, long min, long max, long absent)
     {
         string? text = http.Request.Query[name];
         return string.IsNullOrEmpty(text) ? absent
-            : long.TryParse(text, out var number) && number >= min && number <= max ? number
+            : text.All(char.IsAsciiDigit) && long.TryParse(text, out var number) && number >= min && number <= max ? number
             : throw new SwarmException(SwarmError.InvalidRequest, $"{name} must be a whole number from {min} to {max}.");
     }
 

@@ -37,7 +37,7 @@ internal static class HubMessages
         var sent = new Task<(MessageId Id, Receipt Receipt, string? Detail)>[messages.Count];
         for (var i = 0; i < sent.Length; i++)
         {
-            sent[i] = SendOneAsync(http, directory, sending, messages[i]);
+            sent[i] = await StartAsync(http, directory, sending, messages[i]);
         }
 
         return Results.Json(new BatchBody([.. (await Task.WhenAll(sent)).Select(ToItem)]), HubJson.Default.BatchBody);
@@ -60,19 +60,28 @@ internal static class HubMessages
             HubJson.Default.SentList);
     }
 
-    private static async Task<(MessageId Id, Receipt Receipt, string? Detail)> SendOneAsync(
+    /// <summary>Returns when the message waits for its commit. What that needs is read first: else the next message would overtake it.</summary>
+    private static async Task<Task<(MessageId Id, Receipt Receipt, string? Detail)>> StartAsync(
         HttpContext http, AgentDirectory directory, Sending sending, SendRequest? request)
     {
         try
         {
             var from = await http.ActAsAsync(directory, HubRequests.Required(request, "message").From);
-            var (id, receipt) = await sending.SendAsync(from, ToDraft(request!), http.RequestAborted);
-            return (id, receipt, null);
+            var draft = ToDraft(request!);
+            await sending.PrepareAsync(from, draft.SwarmId, http.RequestAborted);
+            return SendOneAsync(sending, from, draft, http.RequestAborted);
         }
         catch (SwarmException e)
         {
-            return (default, Receipt.Refuse(e.Error), e.Message);
+            return Task.FromResult((default(MessageId), Receipt.Refuse(e.Error), (string?)e.Message));
         }
+    }
+
+    private static async Task<(MessageId Id, Receipt Receipt, string? Detail)> SendOneAsync(
+        Sending sending, AgentProfile from, Draft draft, CancellationToken cancellation)
+    {
+        var (id, receipt) = await sending.SendAsync(from, draft, cancellation);
+        return (id, receipt, null);
     }
 
     private static BatchItem ToItem((MessageId Id, Receipt Receipt, string? Detail) sent) => sent.Receipt.Error is { } error

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Threading.Channels;
 using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
@@ -20,7 +21,8 @@ internal static class HubStream
         var (newest, oldest) = await inbox.BoundsAsync(profile.Id, http.RequestAborted);
         var after = Position(http) ?? newest;
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        var changed = new SemaphoreSlim(0, 1);
+        // A channel, because nothing of it must be disposed: an event may still be on its way when the stream has ended.
+        var changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         void OnChanged(ControlEvent change)
         {
             if (change.Kind is ControlKind.Agent or ControlKind.Token)
@@ -29,21 +31,11 @@ internal static class HubStream
             }
         }
 
-        void Wake()
-        {
-            try
-            {
-                changed.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // Somebody has been told already.
-            }
-        }
+        void Wake() => changed.Writer.TryWrite(true);
 
         control.Changed += OnChanged;
         control.Missed += Wake;
-        var guard = GuardAsync(http, directory, profile, gate, changed, ended);
+        var guard = GuardAsync(http, directory, profile, gate, changed.Reader, ended);
         try
         {
             http.Response.ContentType = "text/event-stream";
@@ -55,6 +47,8 @@ internal static class HubStream
                 after = oldest - 1;
             }
 
+            // An id without data is no event, but tells a reader of "from now on" where to resume.
+            await WriteAsync(http, $": swarm\nid: {after}\n\n", ended.Token);
             await WriteAllAsync(http, stream.FollowAsync(profile.Id, after, ended.Token).GetAsyncEnumerator(ended.Token), time, ended.Token);
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
@@ -74,7 +68,6 @@ internal static class HubStream
         HttpContext http, IAsyncEnumerator<InboxItem> items, TimeProvider time, CancellationToken cancellation)
     {
         await using var all = items;
-        await WriteAsync(http, ": swarm\n\n", cancellation);
         var next = items.MoveNextAsync().AsTask();
         while (true)
         {
@@ -113,29 +106,26 @@ internal static class HubStream
 
     /// <summary>Ends the stream when the token or the agent behind it is revoked.</summary>
     private static async Task GuardAsync(
-        HttpContext http, AgentDirectory directory, AgentProfile profile, HubGate gate, SemaphoreSlim changed, CancellationTokenSource ended)
+        HttpContext http, AgentDirectory directory, AgentProfile profile, HubGate gate, ChannelReader<bool> changed, CancellationTokenSource ended)
     {
-        using (changed)
+        while (true)
         {
-            while (true)
+            try
             {
-                try
+                await changed.ReadAsync(ended.Token);
+                if (!await gate.IsStillValidAsync(http) || await directory.FindAsync(profile.Name, ended.Token) is null)
                 {
-                    await changed.WaitAsync(ended.Token);
-                    if (!await gate.IsStillValidAsync(http) || await directory.FindAsync(profile.Name, ended.Token) is null)
-                    {
-                        await ended.CancelAsync();
-                    }
-                }
-                catch (OperationCanceledException) when (ended.IsCancellationRequested)
-                {
-                    return;
-                }
-                catch (Exception e) when (HubErrors.FromException(e) is not null)
-                {
-                    // The database is away: the right cannot be confirmed, so it ends; the reader resumes where it was.
                     await ended.CancelAsync();
                 }
+            }
+            catch (OperationCanceledException) when (ended.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (HubErrors.FromException(e) is not null)
+            {
+                // The database is away: the right cannot be confirmed, so it ends; the reader resumes where it was.
+                await ended.CancelAsync();
             }
         }
     }

@@ -167,7 +167,7 @@ public sealed record BackupBody(string Path, long Bytes, int Tables, long Rows);
 public sealed record ProblemBody(string Type, string Title, int Status, string Detail);
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, AllowDuplicateProperties = false, MaxDepth = 32,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, AllowDuplicateProperties = false,
     Converters = [typeof(MillisecondTime)])]
 [JsonSerializable(typeof(AgentRequest))]
 [JsonSerializable(typeof(AgentBody))]

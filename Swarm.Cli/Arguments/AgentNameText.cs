@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace Swarm.Cli.Arguments;
 
-/// <summary>An agent id as a person writes it (ASP §2.2, ID-01): trimmed; 1–256 ASCII letters, digits, <c>_</c>, <c>.</c>, <c>-</c>.</summary>
+/// <summary>
+/// An agent id as a person writes it (ASP §2.2, ID-01): trimmed; 1–256 ASCII letters, digits, <c>_</c>, <c>.</c>, <c>-</c>.
+/// </summary>
 internal static class AgentNameText
 {
     public const int LengthMax = 256;

@@ -14,8 +14,10 @@ internal static class EndpointText
         }
 
         var trimmed = text.Trim();
-        return trimmed.StartsWith("https://", StringComparison.Ordinal) && trimmed.Length <= LengthMax && Uri.TryCreate(trimmed, UriKind.Absolute, out _)
+        var isHttps = trimmed.StartsWith("https://", StringComparison.Ordinal) && Uri.TryCreate(trimmed, UriKind.Absolute, out _);
+        return isHttps && trimmed.Length <= LengthMax
             ? trimmed
-            : throw CliException.BadArguments($"'{Shown.Short(trimmed)}' is not an endpoint.", "An endpoint begins with https:// and has at most 2048 characters.");
+            : throw CliException.BadArguments(
+                $"'{Shown.Short(trimmed)}' is not an endpoint.", "An endpoint begins with https:// and has at most 2048 characters.");
     }
 }

@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace Swarm.Cli.Arguments;
 
-/// <summary>When a message expires: a time (RFC 3339 with a zone), or a duration from now such as <c>90s</c>, <c>30m</c>, <c>2h</c>, <c>7d</c>.</summary>
+/// <summary>
+/// When a message expires: a time (RFC 3339 with a zone), or a duration from now such as <c>90s</c>, <c>30m</c>, <c>2h</c>,
+/// <c>7d</c>.
+/// </summary>
 internal static class ExpiryText
 {
     /// <summary>The longest duration, in days; also keeps the sum within the calendar.</summary>
@@ -35,9 +38,11 @@ internal static class ExpiryText
         TryParse(text, now, out var expiresAt)
             ? expiresAt
             : throw CliException.BadArguments(
-                $"'{Shown.Short(text)}' is no time to expire at.", "Write a duration (90s, 30m, 2h, 7d) or a time such as 2026-12-31T18:00:00Z.");
+                $"'{Shown.Short(text)}' is no time to expire at.",
+                "Write a duration (90s, 30m, 2h, 7d) or a time such as 2026-12-31T18:00:00Z.");
 
-    private static bool HasZone(string text) => text.EndsWith('Z') || text.LastIndexOfAny(['+', '-']) > text.IndexOf('T', StringComparison.Ordinal);
+    private static bool HasZone(string text) =>
+        text.EndsWith('Z') || text.LastIndexOfAny(['+', '-']) > text.IndexOf('T', StringComparison.Ordinal);
 
     private static TimeSpan? Unit(char letter) => letter switch
     {

@@ -44,7 +44,8 @@ internal static class MessageContent
         }
 
         var bytes = terminal.ReadInput(InputBytesMax)
-            ?? throw CliException.BadArguments($"The text is longer than {TextCodePointsMax} characters.", "Send it with --file - (up to 1 MiB).");
+            ?? throw CliException.BadArguments(
+                $"The text is longer than {TextCodePointsMax} characters.", "Send it with --file - (up to 1 MiB).");
         return Decode(bytes, "Standard input").Trim();
     }
 
@@ -77,12 +78,14 @@ internal static class MessageContent
         }
         catch (DecoderFallbackException)
         {
-            throw CliException.BadArguments($"{source} is not valid UTF-8 text.", "A message carries text; encode other data first, for example with base64.");
+            throw CliException.BadArguments(
+                $"{source} is not valid UTF-8 text.", "A message carries text; encode other data first, for example with base64.");
         }
     }
 
     private static string Limited(string text) =>
         text.EnumerateRunes().Count() <= TextCodePointsMax
             ? text
-            : throw CliException.BadArguments($"The text is longer than {TextCodePointsMax} characters.", "Send it with --file PATH (up to 1 MiB).");
+            : throw CliException.BadArguments(
+                $"The text is longer than {TextCodePointsMax} characters.", "Send it with --file PATH (up to 1 MiB).");
 }

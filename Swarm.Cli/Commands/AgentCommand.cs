@@ -34,10 +34,17 @@ internal static class AgentCommand
     {
         var name = Name();
         var details = new Details();
-        var publicKey = new Option<string?>("--public-key") { Description = "For an agent that signs for itself: its key, base64 of 32 bytes.", HelpName = "KEY" };
+        var publicKey = new Option<string?>("--public-key")
+        {
+            Description = "For an agent that signs for itself: its key, base64 of 32 bytes.", HelpName = "KEY",
+        };
         var command = new SwarmCommand("create", "Create an agent and print its token, once.")
         {
-            Examples = ["swarm agent create bob --display-name 'Bob the builder'", "swarm agent create eve --public-key A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="],
+            Examples =
+            [
+                "swarm agent create bob --display-name 'Bob the builder'",
+                "swarm agent create eve --public-key A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
+            ],
         };
         command.Add(name);
         details.AddTo(command);
@@ -45,7 +52,10 @@ internal static class AgentCommand
         command.Runs(open, (session, parsed, cancellation) =>
         {
             var key = parsed.GetValue(publicKey);
-            var agent = details.Read(parsed, AgentNameText.Parse(parsed.GetRequiredValue(name))) with { Kind = key is null ? null : "external", PublicKey = key };
+            var agent = details.Read(parsed, AgentNameText.Parse(parsed.GetRequiredValue(name))) with
+            {
+                Kind = key is null ? null : "external", PublicKey = key,
+            };
             return CreateAsync(session, agent, cancellation);
         });
         return command;
@@ -55,14 +65,23 @@ internal static class AgentCommand
     {
         var name = Name();
         var details = new Details();
-        var keyFile = new Option<string>("--key-file") { Required = true, Description = "A file of exactly 32 bytes: the raw Ed25519 seed (agent.key).", HelpName = "PATH" };
-        var command = new SwarmCommand("import", "Create a hosted agent that keeps the key it already has.") { Examples = ["swarm agent import alice --key-file ~/.swarm/agent.key"] };
+        var keyFile = new Option<string>("--key-file")
+        {
+            Required = true, Description = "A file of exactly 32 bytes: the raw Ed25519 seed (agent.key).", HelpName = "PATH",
+        };
+        var command = new SwarmCommand("import", "Create a hosted agent that keeps the key it already has.")
+        {
+            Examples = ["swarm agent import alice --key-file ~/.swarm/agent.key"],
+        };
         command.Add(name);
         command.Add(keyFile);
         details.AddTo(command);
         command.Runs(open, (session, parsed, cancellation) =>
         {
-            var agent = details.Read(parsed, AgentNameText.Parse(parsed.GetRequiredValue(name))) with { PrivateKey = ReadKey(parsed.GetRequiredValue(keyFile)) };
+            var agent = details.Read(parsed, AgentNameText.Parse(parsed.GetRequiredValue(name))) with
+            {
+                PrivateKey = ReadKey(parsed.GetRequiredValue(keyFile)),
+            };
             return CreateAsync(session, agent, cancellation);
         });
         return command;
@@ -72,9 +91,15 @@ internal static class AgentCommand
     {
         var created = await (await session.ForOperatorAsync(cancellation)).CreateAgentAsync(agent, cancellation);
         var json = CliJson.Node(new Agent(
-            created.Name, created.Kind, created.Endpoint, created.PublicKey, created.DisplayName, created.Description, created.Default, created.CreatedAt, created.RevokedAt));
+            created.Name, created.Kind, created.Endpoint, created.PublicKey, created.DisplayName, created.Description, created.Default,
+            created.CreatedAt, created.RevokedAt));
         json["token"] = created.Token;
-        return session.Done(json, [$"Agent '{created.Name}' is created.", .. Facts(created), $"  Token:      {created.Token}", "The token is shown this once. 'swarm init -a NAME' would have kept it in your profile instead."]);
+        return session.Done(
+            json,
+            [
+                $"Agent '{created.Name}' is created.", .. Facts(created), $"  Token:      {created.Token}",
+                "The token is shown this once. 'swarm init -a NAME' would have kept it in your profile instead.",
+            ]);
     }
 
     private static SwarmCommand List(OpenSession open)
@@ -103,7 +128,8 @@ internal static class AgentCommand
                 ["Name", "Kind", "Endpoint", "Display name", "Created", "State"],
                 agents.Select(agent => (IReadOnlyList<string>)
                 [
-                    agent.Name, agent.Kind, agent.Endpoint, agent.DisplayName ?? "", SwarmTime.Format(agent.CreatedAt), agent.RevokedAt is null ? (agent.Default ? "default" : "active") : "revoked",
+                    agent.Name, agent.Kind, agent.Endpoint, agent.DisplayName ?? "", SwarmTime.Format(agent.CreatedAt),
+                    agent.RevokedAt is null ? (agent.Default ? "default" : "active") : "revoked",
                 ]));
             return ExitCode.Ok;
         });
@@ -128,7 +154,10 @@ internal static class AgentCommand
     {
         var name = Name();
         var yes = CommonOptions.Yes();
-        var command = new SwarmCommand("revoke", "End an agent's keys, tokens and memberships, for good.") { Examples = ["swarm agent revoke mallory", "swarm agent revoke mallory --yes"] };
+        var command = new SwarmCommand("revoke", "End an agent's keys, tokens and memberships, for good.")
+        {
+            Examples = ["swarm agent revoke mallory", "swarm agent revoke mallory --yes"],
+        };
         command.Add(name);
         command.Add(yes);
         command.Runs(open, async (session, parsed, cancellation) =>
@@ -150,7 +179,10 @@ internal static class AgentCommand
     private static SwarmCommand Enrolment(OpenSession open)
     {
         var expires = CommonOptions.Number("--expires", "-e", "Hours until it expires (24).", 1, 8760);
-        var command = new SwarmCommand("enrolment", "Make a one-use token with which an agent enrols itself, keeping its key.") { Examples = ["swarm agent enrolment", "swarm agent enrolment -e 1 --json"] };
+        var command = new SwarmCommand("enrolment", "Make a one-use token with which an agent enrols itself, keeping its key.")
+        {
+            Examples = ["swarm agent enrolment", "swarm agent enrolment -e 1 --json"],
+        };
         command.Add(expires);
         command.Runs(open, async (session, parsed, cancellation) =>
         {
@@ -159,7 +191,8 @@ internal static class AgentCommand
                 new JsonObject { ["enrolment_token"] = made.EnrolmentToken, ["expires_at"] = SwarmTime.Format(made.ExpiresAt) },
                 made.EnrolmentToken,
                 "",
-                $"Valid once, until {SwarmTime.Format(made.ExpiresAt)}. The agent sends it to POST /hub/v1/enrol with proof of its key (docs/cli.md).");
+                $"Valid once, until {SwarmTime.Format(made.ExpiresAt)}.",
+                "The agent sends it to POST /hub/v1/enrol with proof of its key (docs/cli.md).");
         });
         return command;
     }
@@ -181,7 +214,9 @@ internal static class AgentCommand
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read);
             return BoundedInput.Read(file, KeyBytes) is { Length: KeyBytes } key
                 ? Convert.ToBase64String(key)
-                : throw CliException.BadArguments($"'{Shown.Short(path)}' is not a key file.", "A key file has exactly 32 bytes: the raw Ed25519 seed, no PEM, no newline.");
+                : throw CliException.BadArguments(
+                    $"'{Shown.Short(path)}' is not a key file.",
+                    "A key file has exactly 32 bytes: the raw Ed25519 seed, no PEM, no newline.");
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -192,7 +227,10 @@ internal static class AgentCommand
     /// <summary>What may be said about a new agent.</summary>
     private sealed class Details
     {
-        private readonly Option<string?> endpoint = new("--endpoint", "-e") { Description = "Its https address for other nodes, with /swarm (else the node's own).", HelpName = "URL" };
+        private readonly Option<string?> endpoint = new("--endpoint", "-e")
+        {
+            Description = "Its https address for other nodes, with /swarm (else the node's own).", HelpName = "URL",
+        };
         private readonly Option<string?> displayName = new("--display-name") { Description = "A name for people.", HelpName = "TEXT" };
         private readonly Option<string?> description = new("--description") { Description = "What it does.", HelpName = "TEXT" };
         private readonly Option<bool> isDefault = new("--default") { Description = "Serve it at the node's /swarm/ address too." };

@@ -11,7 +11,10 @@ internal static class AgentTokenCommand
 {
     public static SwarmCommand Create(OpenSession open)
     {
-        var command = new SwarmCommand("token", "Manage an agent's tokens.") { Examples = ["swarm agent token new bob --label laptop", "swarm agent token list bob", "swarm agent token revoke bob ID"] };
+        var command = new SwarmCommand("token", "Manage an agent's tokens.")
+        {
+            Examples = ["swarm agent token new bob --label laptop", "swarm agent token list bob", "swarm agent token revoke bob ID"],
+        };
         command.Add(New(open));
         command.Add(List(open));
         command.Add(Revoke(open));
@@ -22,7 +25,14 @@ internal static class AgentTokenCommand
     {
         var name = AgentCommand.Name();
         var label = new Option<string?>("--label") { Description = "What it is for.", HelpName = "TEXT" };
-        var command = new SwarmCommand("new", "Make a further token and print it, once.") { Examples = ["swarm agent token new bob --label laptop", "SWARM_TOKEN=$(swarm agent token new bob --json | sed -n 's/.*\"token\": \"\\(.*\\)\",*/\\1/p')"] };
+        var command = new SwarmCommand("new", "Make a further token and print it, once.")
+        {
+            Examples =
+            [
+                "swarm agent token new bob --label laptop",
+                "SWARM_TOKEN=$(swarm agent token new bob --json | sed -n 's/.*\"token\": \"\\(.*\\)\",*/\\1/p')",
+            ],
+        };
         command.Add(name);
         command.Add(label);
         command.Runs(open, async (session, parsed, cancellation) =>
@@ -30,7 +40,11 @@ internal static class AgentTokenCommand
             var agent = AgentNameText.Parse(parsed.GetRequiredValue(name));
             var made = await (await session.ForOperatorAsync(cancellation)).CreateTokenAsync(agent, parsed.GetValue(label), cancellation);
             return session.Done(
-                new JsonObject { ["id"] = made.Id, ["label"] = made.Label, ["token"] = made.Token, ["created_at"] = SwarmTime.Format(made.CreatedAt) },
+                new JsonObject
+                {
+                    ["id"] = made.Id, ["label"] = made.Label, ["token"] = made.Token,
+                    ["created_at"] = SwarmTime.Format(made.CreatedAt),
+                },
                 made.Token,
                 "",
                 $"Token {made.Id} of '{agent}'; it is shown this once.");
@@ -41,7 +55,10 @@ internal static class AgentTokenCommand
     private static SwarmCommand List(OpenSession open)
     {
         var name = AgentCommand.Name();
-        var command = new SwarmCommand("list", "List an agent's tokens, without their secrets.") { Examples = ["swarm agent token list bob"] };
+        var command = new SwarmCommand("list", "List an agent's tokens, without their secrets.")
+        {
+            Examples = ["swarm agent token list bob"],
+        };
         command.Add(name);
         command.Runs(open, async (session, parsed, cancellation) =>
         {
@@ -54,7 +71,10 @@ internal static class AgentTokenCommand
 
             session.Terminal.WriteTable(
                 ["ID", "Label", "Created", "Last used", "Revoked"],
-                tokens.Select(token => (IReadOnlyList<string>)[$"{token.Id}", token.Label ?? "", SwarmTime.Format(token.CreatedAt), Time(token.LastUsedAt), Time(token.RevokedAt)]));
+                tokens.Select(token => (IReadOnlyList<string>)
+                [
+                    $"{token.Id}", token.Label ?? "", SwarmTime.Format(token.CreatedAt), Time(token.LastUsedAt), Time(token.RevokedAt),
+                ]));
             return ExitCode.Ok;
         });
         return command;
@@ -72,7 +92,8 @@ internal static class AgentTokenCommand
             var agent = AgentNameText.Parse(parsed.GetRequiredValue(name));
             var token = parsed.GetRequiredValue(id);
             await (await session.ForOperatorAsync(cancellation)).RevokeTokenAsync(agent, token, cancellation);
-            return session.Done(new JsonObject { ["status"] = "revoked", ["agent_id"] = agent, ["id"] = token }, $"Token {token} of '{agent}' is revoked.");
+            return session.Done(
+                new JsonObject { ["status"] = "revoked", ["agent_id"] = agent, ["id"] = token }, $"Token {token} of '{agent}' is revoked.");
         });
         return command;
     }

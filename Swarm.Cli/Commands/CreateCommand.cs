@@ -12,7 +12,10 @@ internal static class CreateCommand
 
     public static SwarmCommand Create(OpenSession open)
     {
-        var name = new Option<string>("--name", "-n") { Required = true, Description = "The swarm's name, 1 to 256 characters.", HelpName = "NAME" };
+        var name = new Option<string>("--name", "-n")
+        {
+            Required = true, Description = "The swarm's name, 1 to 256 characters.", HelpName = "NAME",
+        };
         var allowMemberInvite = new Option<bool>("--allow-member-invite") { Description = "Let every member invite, not only the master." };
         var requireApproval = new Option<bool>("--require-approval") { Description = "The master approves who joins." };
         var command = new SwarmCommand("create", "Create a swarm; the acting agent becomes its master.")
@@ -34,7 +37,11 @@ internal static class CreateCommand
             };
             var swarm = await (await session.ForAgentAsync(agent, cancellation)).CreateSwarmAsync(order, cancellation);
             return session.Done(
-                new JsonObject { ["status"] = "created", ["swarm_id"] = swarm.SwarmId.ToString("D"), ["name"] = swarm.Name, ["master"] = swarm.Master },
+                new JsonObject
+                {
+                    ["status"] = "created", ["swarm_id"] = swarm.SwarmId.ToString("D"), ["name"] = swarm.Name,
+                    ["master"] = swarm.Master,
+                },
                 $"Swarm '{swarm.Name}' is created.",
                 $"  Swarm ID: {swarm.SwarmId:D}",
                 $"  Master:   {swarm.Master}");

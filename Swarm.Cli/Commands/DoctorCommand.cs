@@ -8,7 +8,10 @@ internal static class DoctorCommand
 {
     public static SwarmCommand Create(OpenSession open)
     {
-        var command = new SwarmCommand("doctor", "Check the node and this profile; exit 1 when something fails.") { Examples = ["swarm doctor", "swarm doctor --json"] };
+        var command = new SwarmCommand("doctor", "Check the node and this profile; exit 1 when something fails.")
+        {
+            Examples = ["swarm doctor", "swarm doctor --json"],
+        };
         command.Runs(open, async (session, _, cancellation) =>
         {
             var checks = await new Examination(session).RunAsync(cancellation);

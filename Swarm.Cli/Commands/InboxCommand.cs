@@ -18,7 +18,8 @@ internal static class InboxCommand
         var fromStart = new Option<bool>("--from-start") { Description = "With --follow: begin with the oldest message." };
         var after = new Option<long?>("--after") { Description = "Begin after this number.", HelpName = "SEQ" };
         var max = CommonOptions.Number("--max", "-n", "With --follow: end after so many messages.", 1, int.MaxValue);
-        var limit = CommonOptions.Number("--limit", "-l", $"Without --follow: at most so many, 1 to 100 ({DefaultLimit}).", 1, SwarmClient.InboxItemsMax);
+        var limit = CommonOptions.Number(
+            "--limit", "-l", $"Without --follow: at most so many, 1 to 100 ({DefaultLimit}).", 1, SwarmClient.InboxItemsMax);
         var state = new Option<string?>("--state") { Description = "Without --follow: unread, read or all (default)." };
         state.AcceptOnlyFromAmong("unread", "read", "all");
         var swarm = new Option<string?>("--swarm", "-s") { Description = "Only this swarm's messages.", HelpName = "ID" };
@@ -26,7 +27,8 @@ internal static class InboxCommand
         {
             Examples =
             [
-                "swarm inbox", "swarm inbox --follow", "swarm inbox --follow --from-start --json --max 10", "swarm inbox --after 40 -l 100 --json",
+                "swarm inbox", "swarm inbox --follow", "swarm inbox --follow --from-start --json --max 10",
+                "swarm inbox --after 40 -l 100 --json",
             ],
         };
         foreach (var option in new Option[] { follow, fromStart, after, max, limit, state, swarm })
@@ -46,7 +48,11 @@ internal static class InboxCommand
             }
             else
             {
-                var query = new InboxQuery { After = start, SwarmId = filter, Limit = parsed.GetValue(limit) ?? DefaultLimit, State = parsed.GetValue(state) ?? "all" };
+                var query = new InboxQuery
+                {
+                    After = start, SwarmId = filter, Limit = parsed.GetValue(limit) ?? DefaultLimit,
+                    State = parsed.GetValue(state) ?? "all",
+                };
                 Show(session, await client.ListInboxAsync(agent, query, cancellation));
             }
 
@@ -85,7 +91,10 @@ internal static class InboxCommand
     {
         if (session.Json)
         {
-            var result = new JsonObject { ["count"] = page.Messages.Count, ["messages"] = new JsonArray([.. page.Messages.Select(CliJson.Node)]) };
+            var result = new JsonObject
+            {
+                ["count"] = page.Messages.Count, ["messages"] = new JsonArray([.. page.Messages.Select(CliJson.Node)]),
+            };
             if (page is { NextCursor: not null, Messages: [.., var last] })
             {
                 result["next_after"] = last.Seq;
@@ -105,7 +114,8 @@ internal static class InboxCommand
             ["#", "Accepted", "From", "To", "Type", "Priority", "State", "Text"],
             page.Messages.Select(message => (IReadOnlyList<string>)
             [
-                $"{message.Seq}", SwarmTime.Format(message.AcceptedAt), message.Sender, message.Recipient, message.Type, message.Priority, message.State, Preview(message.Content),
+                $"{message.Seq}", SwarmTime.Format(message.AcceptedAt), message.Sender, message.Recipient, message.Type,
+                message.Priority, message.State, Preview(message.Content),
             ]));
         if (page is { NextCursor: not null, Messages: [.., var newest] })
         {

@@ -13,9 +13,18 @@ internal static class InitCommand
 
     public static SwarmCommand Create(OpenSession open)
     {
-        var name = new Option<string>("--agent-id", "-a") { Required = true, Description = "The agent's id: letters, digits, '_', '.', '-'.", HelpName = "NAME" };
-        var endpoint = new Option<string?>("--endpoint", "-e") { Description = "Its https address for other nodes, with /swarm (else the node's own).", HelpName = "URL" };
-        var force = new Option<bool>("--force", "-f") { Description = "Take over an agent that exists: make a new token for it. Its key stays." };
+        var name = new Option<string>("--agent-id", "-a")
+        {
+            Required = true, Description = "The agent's id: letters, digits, '_', '.', '-'.", HelpName = "NAME",
+        };
+        var endpoint = new Option<string?>("--endpoint", "-e")
+        {
+            Description = "Its https address for other nodes, with /swarm (else the node's own).", HelpName = "URL",
+        };
+        var force = new Option<bool>("--force", "-f")
+        {
+            Description = "Take over an agent that exists: make a new token for it. Its key stays.",
+        };
         var command = new SwarmCommand("init", "Create an agent on the node and keep its token in this profile.")
         {
             Examples = ["swarm init -a alice", "swarm init -a alice -e https://alice.example.com/swarm", "swarm init -a alice --force"],
@@ -24,7 +33,8 @@ internal static class InitCommand
         command.Add(endpoint);
         command.Add(force);
         command.Runs(open, (session, parsed, cancellation) => RunAsync(
-            session, AgentNameText.Parse(parsed.GetRequiredValue(name)), EndpointText.Parse(parsed.GetValue(endpoint)), parsed.GetValue(force), cancellation));
+            session, AgentNameText.Parse(parsed.GetRequiredValue(name)), EndpointText.Parse(parsed.GetValue(endpoint)),
+            parsed.GetValue(force), cancellation));
         return command;
     }
 
@@ -43,7 +53,8 @@ internal static class InitCommand
         return session.Done(
             new JsonObject
             {
-                ["status"] = "initialized", ["agent_id"] = agent.Name, ["endpoint"] = agent.Endpoint, ["public_key"] = agent.PublicKey, ["config_path"] = path,
+                ["status"] = "initialized", ["agent_id"] = agent.Name, ["endpoint"] = agent.Endpoint, ["public_key"] = agent.PublicKey,
+                ["config_path"] = path,
             },
             $"Agent '{agent.Name}' is ready.",
             $"  Agent ID:   {agent.Name}",
@@ -63,7 +74,8 @@ internal static class InitCommand
         catch (SwarmApiException e) when (e.ErrorId == "name-taken" && !force)
         {
             throw new CliException(
-                ExitCode.General, $"Agent '{name}' exists already.", $"Act as it with --as {name}; 'swarm init -a {name} --force' makes a new token for this profile.", e);
+                ExitCode.General, $"Agent '{name}' exists already.",
+                $"Act as it with --as {name}; 'swarm init -a {name} --force' makes a new token for this profile.", e);
         }
         catch (SwarmApiException e) when (e.ErrorId == "name-taken")
         {

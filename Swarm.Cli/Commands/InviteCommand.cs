@@ -27,7 +27,8 @@ internal static class InviteCommand
             var agent = session.ActingAgent;
             var client = await session.ForAgentAsync(agent, cancellation);
             var id = await session.SwarmIdAsync(parsed.GetValue(swarm), agent, client, cancellation);
-            var invite = await client.CreateInviteAsync(id, agent, NoneForZero(parsed.GetValue(expires)), NoneForZero(parsed.GetValue(maxUses)), cancellation);
+            var invite = await client.CreateInviteAsync(
+                id, agent, NoneForZero(parsed.GetValue(expires)), NoneForZero(parsed.GetValue(maxUses)), cancellation);
             return session.Done(
                 new JsonObject { ["status"] = "success", ["invite_token"] = invite.InviteToken },
                 invite.InviteToken,

@@ -14,7 +14,10 @@ internal static class JoinCommand
 
     public static SwarmCommand Create(OpenSession open)
     {
-        var token = new Option<string?>("--token", "-t") { Description = "The invitation; '-', or nothing with a pipe, reads it from standard input.", HelpName = "TOKEN" };
+        var token = new Option<string?>("--token", "-t")
+        {
+            Description = "The invitation; '-', or nothing with a pipe, reads it from standard input.", HelpName = "TOKEN",
+        };
         var command = new SwarmCommand("join", "Join a swarm with an invitation.")
         {
             Examples = ["swarm join -t 'swarm://550e8400-…@alice.example.com?token=…'", "swarm join --as bob -t - < invitation.txt"],
@@ -32,13 +35,15 @@ internal static class JoinCommand
             if (result.Status == "pending")
             {
                 throw new CliException(
-                    ExitCode.General, $"The master of '{result.Name}' has to approve; '{agent}' is not a member yet.", "Join again with the same invitation later.");
+                    ExitCode.General, $"The master of '{result.Name}' has to approve; '{agent}' is not a member yet.",
+                    "Join again with the same invitation later.");
             }
 
             return session.Done(
                 new JsonObject
                 {
-                    ["status"] = "joined", ["swarm_id"] = result.SwarmId.ToString("D"), ["name"] = result.Name, ["master"] = result.Master, ["member_count"] = result.MemberCount,
+                    ["status"] = "joined", ["swarm_id"] = result.SwarmId.ToString("D"), ["name"] = result.Name,
+                    ["master"] = result.Master, ["member_count"] = result.MemberCount,
                 },
                 $"Agent '{agent}' joined '{result.Name}'.",
                 $"  Swarm ID: {result.SwarmId:D}",
@@ -58,9 +63,11 @@ internal static class JoinCommand
 
         return text.StartsWith(TokenPrefix, StringComparison.Ordinal)
             ? text
-            : throw new CliException(ExitCode.Permission, "That is not an invitation.", "An invitation begins with swarm:// and is printed by 'swarm invite'.");
+            : throw new CliException(
+                ExitCode.Permission, "That is not an invitation.", "An invitation begins with swarm:// and is printed by 'swarm invite'.");
     }
 
     private static string FromInput(Terminal terminal) =>
-        Encoding.UTF8.GetString(terminal.ReadInput(TokenBytesMax) ?? throw CliException.BadArguments("That is too long for an invitation."));
+        Encoding.UTF8.GetString(
+            terminal.ReadInput(TokenBytesMax) ?? throw CliException.BadArguments("That is too long for an invitation."));
 }

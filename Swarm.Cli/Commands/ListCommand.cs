@@ -54,19 +54,28 @@ internal static class ListCommand
     {
         if (session.Json)
         {
-            session.Terminal.WriteLine(JsonText.Pretty(new JsonObject { ["swarms"] = new JsonArray([.. found.Select(item => ToJson(item.Swarm, item.Members))]) }));
+            session.Terminal.WriteLine(
+                JsonText.Pretty(new JsonObject
+                {
+                    ["swarms"] = new JsonArray([.. found.Select(item => ToJson(item.Swarm, item.Members))]),
+                }));
             return;
         }
 
         if (found.Count == 0)
         {
-            session.Terminal.WriteLine($"Agent '{agent}' is in no such swarm. Make one with 'swarm create -n NAME', or join one with 'swarm join -t TOKEN'.");
+            session.Terminal.WriteLine(
+                $"Agent '{agent}' is in no such swarm. Make one with 'swarm create -n NAME', or join one with 'swarm join -t TOKEN'.");
             return;
         }
 
         session.Terminal.WriteTable(
             ["ID", "Name", "Master", "Members", "Joined"],
-            found.Select(item => (IReadOnlyList<string>)[item.Swarm.SwarmId.ToString("D"), item.Swarm.Name, item.Swarm.Master, $"{item.Swarm.MemberCount}", Time(item.Swarm.JoinedAt)]));
+            found.Select(item => (IReadOnlyList<string>)
+            [
+                item.Swarm.SwarmId.ToString("D"), item.Swarm.Name, item.Swarm.Master, $"{item.Swarm.MemberCount}",
+                Time(item.Swarm.JoinedAt),
+            ]));
         foreach (var (swarm, members) in found.Where(item => item.Members is not null))
         {
             session.Terminal.WriteLine($"Members of {swarm.Name} ({swarm.SwarmId:D})");

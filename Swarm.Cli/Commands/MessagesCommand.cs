@@ -12,8 +12,12 @@ internal static class MessagesCommand
 
     public static SwarmCommand Create(OpenSession open)
     {
-        var swarm = new Option<string?>("--swarm", "-s") { Description = "Only this swarm's (else SWARM_ID, default_swarm, or every swarm's).", HelpName = "ID" };
-        var limit = CommonOptions.Number("--limit", "-l", $"At most so many, oldest first, 1 to 100 ({DefaultLimit}).", 1, SwarmClient.InboxItemsMax);
+        var swarm = new Option<string?>("--swarm", "-s")
+        {
+            Description = "Only this swarm's (else SWARM_ID, default_swarm, or every swarm's).", HelpName = "ID",
+        };
+        var limit = CommonOptions.Number(
+            "--limit", "-l", $"At most so many, oldest first, 1 to 100 ({DefaultLimit}).", 1, SwarmClient.InboxItemsMax);
         var status = new Option<string?>("--status") { Description = "unread (default), read or all." };
         status.AcceptOnlyFromAmong("unread", "read", "all");
         var noMarkRead = new Option<bool>("--no-mark-read") { Description = "Leave unread messages unread." };
@@ -23,7 +27,8 @@ internal static class MessagesCommand
         {
             Examples =
             [
-                "swarm messages", "swarm messages --as bob -l 1 --raw > next.txt", "swarm messages --status all --no-mark-read --json", "swarm messages --count",
+                "swarm messages", "swarm messages --as bob -l 1 --raw > next.txt", "swarm messages --status all --no-mark-read --json",
+                "swarm messages --count",
             ],
         };
         foreach (var option in new Option[] { swarm, limit, status, noMarkRead, count, raw })
@@ -41,7 +46,10 @@ internal static class MessagesCommand
                 return Show(session, await client.CountInboxAsync(agent, cancellation));
             }
 
-            var query = new InboxQuery { SwarmId = filter, Limit = parsed.GetValue(limit) ?? DefaultLimit, State = parsed.GetValue(status) ?? "unread" };
+            var query = new InboxQuery
+            {
+                SwarmId = filter, Limit = parsed.GetValue(limit) ?? DefaultLimit, State = parsed.GetValue(status) ?? "unread",
+            };
             var messages = (await client.ListInboxAsync(agent, query, cancellation)).Messages;
             Show(session, messages, parsed.GetValue(raw));
             var unread = messages.Where(IsUnread).Select(message => message.Seq).ToList();
@@ -64,7 +72,8 @@ internal static class MessagesCommand
     private static int Show(Session session, InboxCounts counts) => session.Done(
         new JsonObject
         {
-            ["swarm_id"] = null, ["unread"] = counts.Unread, ["read"] = counts.Read, ["archived"] = 0, ["deleted"] = 0, ["total"] = counts.Total,
+            ["swarm_id"] = null, ["unread"] = counts.Unread, ["read"] = counts.Read, ["archived"] = 0, ["deleted"] = 0,
+            ["total"] = counts.Total,
         },
         $"Unread: {counts.Unread}",
         $"Read:   {counts.Read}",

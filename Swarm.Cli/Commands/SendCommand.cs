@@ -17,15 +17,27 @@ internal static class SendCommand
     public static SwarmCommand Create(OpenSession open)
     {
         var swarm = CommonOptions.Swarm();
-        var text = new Option<string?>("--message", "-m", "--body") { Description = "The text, up to 65536 characters; else standard input, trimmed.", HelpName = "TEXT" };
-        var file = new Option<string?>("--file") { Description = "Send this file's UTF-8 text, up to 1 MiB, as it is; '-' is standard input.", HelpName = "PATH" };
+        var text = new Option<string?>("--message", "-m", "--body")
+        {
+            Description = "The text, up to 65536 characters; else standard input, trimmed.", HelpName = "TEXT",
+        };
+        var file = new Option<string?>("--file")
+        {
+            Description = "Send this file's UTF-8 text, up to 1 MiB, as it is; '-' is standard input.", HelpName = "PATH",
+        };
         var allowEmpty = new Option<bool>("--allow-empty") { Description = "Send an empty message on purpose." };
-        var to = new Option<string?>("--to", "-t") { Description = "The member that gets it; everybody else in the swarm when left out.", HelpName = "AGENT" };
+        var to = new Option<string?>("--to", "-t")
+        {
+            Description = "The member that gets it; everybody else in the swarm when left out.", HelpName = "AGENT",
+        };
         var priority = new Option<string?>("--priority") { Description = "low, normal or high." };
         var type = new Option<string?>("--type") { Description = "message, notification or system." };
         var replyTo = new Option<string?>("--reply-to") { Description = "The id of the message that this answers.", HelpName = "ID" };
         var thread = new Option<string?>("--thread") { Description = "The id of the conversation.", HelpName = "ID" };
-        var expires = new Option<string?>("--expires") { Description = "When it loses its worth: 90s, 30m, 2h, 7d, or a time such as 2026-12-31T18:00:00Z.", HelpName = "WHEN" };
+        var expires = new Option<string?>("--expires")
+        {
+            Description = "When it loses its worth: 90s, 30m, 2h, 7d, or a time such as 2026-12-31T18:00:00Z.", HelpName = "WHEN",
+        };
         priority.AcceptOnlyFromAmong("low", "normal", "high");
         type.AcceptOnlyFromAmong("message", "notification", "system");
         var command = new SwarmCommand("send", "Send a message to a member or to everybody in a swarm.")
@@ -47,7 +59,8 @@ internal static class SendCommand
         command.Runs(open, async (session, parsed, cancellation) =>
         {
             var recipient = parsed.GetValue(to) is { } name ? AgentNameText.Parse(name) : OutgoingMessage.Broadcast;
-            var expiry = parsed.GetValue(expires) is { } when ? ExpiryText.Parse(when, session.Environment.Clock.GetUtcNow()) : (DateTimeOffset?)null;
+            var now = session.Environment.Clock.GetUtcNow();
+            DateTimeOffset? expiry = parsed.GetValue(expires) is { } when ? ExpiryText.Parse(when, now) : null;
             var content = MessageContent.Read(parsed.GetValue(text), parsed.GetValue(file), parsed.GetValue(allowEmpty), session.Terminal);
             var agent = session.ActingAgent;
             var client = await session.ForAgentAsync(agent, cancellation);
@@ -67,7 +80,8 @@ internal static class SendCommand
             return session.Done(
                 new JsonObject
                 {
-                    ["status"] = "sent", ["message_id"] = sent.MessageId.ToString("D"), ["swarm_id"] = sent.SwarmId.ToString("D"), ["recipient"] = sent.Recipient,
+                    ["status"] = "sent", ["message_id"] = sent.MessageId.ToString("D"), ["swarm_id"] = sent.SwarmId.ToString("D"),
+                    ["recipient"] = sent.Recipient,
                 },
                 $"Message sent to {(recipient == OutgoingMessage.Broadcast ? "all members" : recipient)}",
                 $"Message ID: {sent.MessageId:D}");

@@ -12,7 +12,10 @@ internal static class StatusCommand
     public static SwarmCommand Create(OpenSession open)
     {
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show the agent's swarms too." };
-        var command = new SwarmCommand("status", "Show the node, and the acting agent on it.") { Examples = ["swarm status", "swarm status -v --as bob", "swarm status --json"] };
+        var command = new SwarmCommand("status", "Show the node, and the acting agent on it.")
+        {
+            Examples = ["swarm status", "swarm status -v --as bob", "swarm status --json"],
+        };
         command.Add(verbose);
         command.Runs(open, async (session, parsed, cancellation) =>
         {
@@ -60,24 +63,34 @@ internal static class StatusCommand
         var config = CliConfig.PathIn(session.Environment.ConfigFolder);
         var json = new JsonObject
         {
-            ["status"] = "initialized", ["agent_id"] = agent.Name, ["endpoint"] = agent.Endpoint, ["public_key"] = agent.PublicKey, ["config_path"] = config,
+            ["status"] = "initialized", ["agent_id"] = agent.Name, ["endpoint"] = agent.Endpoint, ["public_key"] = agent.PublicKey,
+            ["config_path"] = config,
             ["db_path"] = null, ["swarm_count"] = swarms.Count, ["muted_agents"] = 0, ["muted_swarms"] = 0,
         };
         if (verbose)
         {
             json["swarms"] = new JsonArray([.. swarms.Select(swarm => new JsonObject
             {
-                ["swarm_id"] = swarm.SwarmId.ToString("D"), ["name"] = swarm.Name, ["master"] = swarm.Master, ["is_master"] = swarm.Master == agent.Name, ["member_count"] = swarm.MemberCount,
+                ["swarm_id"] = swarm.SwarmId.ToString("D"), ["name"] = swarm.Name, ["master"] = swarm.Master,
+                ["is_master"] = swarm.Master == agent.Name, ["member_count"] = swarm.MemberCount,
             })]);
         }
 
         json["node"] = ToJson(session, node);
-        session.Done(json, [.. Lines(session, node), $"Agent: {agent.Name} ({agent.Kind})", $"  Endpoint:   {agent.Endpoint}", $"  Public Key: {agent.PublicKey}", $"  Config:     {config}", $"  Swarms:     {swarms.Count}"]);
+        session.Done(
+            json,
+            [
+                .. Lines(session, node), $"Agent: {agent.Name} ({agent.Kind})", $"  Endpoint:   {agent.Endpoint}",
+                $"  Public Key: {agent.PublicKey}", $"  Config:     {config}", $"  Swarms:     {swarms.Count}",
+            ]);
         if (verbose && !session.Json && swarms.Count > 0)
         {
             session.Terminal.WriteTable(
                 ["ID", "Name", "Master", "Members"],
-                swarms.Select(swarm => (IReadOnlyList<string>)[swarm.SwarmId.ToString("D"), swarm.Name, swarm.Master, $"{swarm.MemberCount}"]));
+                swarms.Select(swarm => (IReadOnlyList<string>)
+                [
+                    swarm.SwarmId.ToString("D"), swarm.Name, swarm.Master, $"{swarm.MemberCount}",
+                ]));
         }
 
         return ExitCode.Ok;

@@ -61,12 +61,17 @@ internal sealed class Examination(Session session)
     {
         if (session.Node.HttpsUrl is not { } url)
         {
+            checks.Add(Check.Warn(
+                "https", "no https address is known here", "Other nodes need it; the node's node.json names it (SWARM_DATA)."));
             return;
         }
 
         if (session.Node.CaFile is not { } ca)
         {
-            checks.Add(Check.Warn("https", $"there is no ca.pem beside {session.Node.Source}", "The node writes it when it starts; agents need it to trust its https address."));
+            checks.Add(Check.Warn(
+                "https",
+                $"there is no ca.pem beside {session.Node.Source}",
+                "The node writes it when it starts; agents need it to trust its https address."));
             return;
         }
 
@@ -89,7 +94,10 @@ internal sealed class Examination(Session session)
         }
         else
         {
-            checks.Add(Check.Warn("operator token", "there is none here", "Only the node's operator has it; agents work without. SWARM_DATA names the node's data folder."));
+            checks.Add(Check.Warn(
+                "operator token",
+                "there is none here",
+                "Only the node's operator has it; agents work without. SWARM_DATA names the node's data folder."));
         }
     }
 

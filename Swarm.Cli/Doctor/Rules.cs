@@ -17,7 +17,10 @@ internal static class Rules
 
     public static Check Health(int status, string body) => status == 200
         ? Check.Ok("health", "the node is healthy")
-        : Check.Fail("health", $"the node answers {status}: {Shown.Short(body.ReplaceLineEndings(" "))}", "See the log of 'api' and of 'postgres'; the database is the usual cause.");
+        : Check.Fail(
+            "health",
+            $"the node answers {status}: {Shown.Short(body.ReplaceLineEndings(" "))}",
+            "See the log of 'api' and of 'postgres'; the database is the usual cause.");
 
     public static Check Clock(DateTimeOffset here, DateTimeOffset? there)
     {
@@ -29,18 +32,23 @@ internal static class Rules
         var skew = (here - node).Duration();
         var found = $"{skew.TotalSeconds:0} s between this machine and the node";
         const string Hint = "Set both clocks by NTP: signed times more than 5 minutes ahead are refused.";
-        return skew >= SkewFails ? Check.Fail("clock", found, Hint) : skew > SkewWarns ? Check.Warn("clock", found, Hint) : Check.Ok("clock", found);
+        return skew >= SkewFails ? Check.Fail("clock", found, Hint)
+            : skew > SkewWarns ? Check.Warn("clock", found, Hint)
+            : Check.Ok("clock", found);
     }
 
     public static Check Signals(string signals) => signals == "redis"
         ? Check.Ok("signals", "redis")
-        : Check.Warn("signals", signals, "The node works without Redis, with a little more delay and load; install redis-server for more speed.");
+        : Check.Warn(
+            "signals", signals, "The node works without Redis, with a little more delay and load; install redis-server for more speed.");
 
     public static Check Disk(string folder, long freeBytes)
     {
         var found = $"{freeBytes / (1024 * 1024)} MiB free for {folder}";
         const string Hint = "Free some space: a node whose disk is full refuses messages until there is room.";
-        return freeBytes < DiskFailsBytes ? Check.Fail("disk", found, Hint) : freeBytes < DiskWarnsBytes ? Check.Warn("disk", found, Hint) : Check.Ok("disk", found);
+        return freeBytes < DiskFailsBytes ? Check.Fail("disk", found, Hint)
+            : freeBytes < DiskWarnsBytes ? Check.Warn("disk", found, Hint)
+            : Check.Ok("disk", found);
     }
 
     public static Check PrivateFile(string name, string path) => PrivateFiles.IsOpenToOthers(path)

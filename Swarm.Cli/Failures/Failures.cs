@@ -36,11 +36,12 @@ internal static class Failures
 
     private static readonly Dictionary<string, string> Hints = new()
     {
-        ["unauthenticated"] = "The node does not know this token. For an agent: swarm init -a NAME --force; for the operator see 'swarm doctor'.",
+        ["unauthenticated"] = "The node does not know this token. Make a new one: swarm init -a NAME --force; see also 'swarm doctor'.",
         ["forbidden"] = "Act as another agent with --as NAME, or use the operator's token.",
         ["unknown-agent"] = "'swarm agent list' shows the agents of this node.",
         ["unknown-swarm"] = "'swarm list' shows the swarms of the acting agent.",
         ["not-a-member"] = "Join first: swarm join -t TOKEN. 'swarm list --members' shows who is in.",
+        ["wrong-recipient"] = "Is the recipient a member of this swarm? 'swarm list --members' shows who is in.",
         ["not-master"] = "Only the master may do this; 'swarm list' shows who that is.",
         ["name-taken"] = "Take another name, or take the agent over with 'swarm init -a NAME --force'.",
         ["token-expired"] = "Ask for a fresh invitation.",

@@ -30,7 +30,8 @@ internal sealed record CliConfig
         }
         catch (JsonException e)
         {
-            throw new CliException(ExitCode.General, $"{path} cannot be read: {e.Message}", "Mend the file, or remove it and run 'swarm init' again.");
+            throw new CliException(
+                ExitCode.General, $"{path} cannot be read: {e.Message}", "Mend the file, or remove it and run 'swarm init' again.");
         }
     }
 

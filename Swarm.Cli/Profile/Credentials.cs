@@ -59,7 +59,8 @@ internal sealed class Credentials(string folder, TimeProvider clock)
         }
         catch (JsonException)
         {
-            throw new CliException(ExitCode.General, $"{FilePath} cannot be read.", "Remove it, and run 'swarm init -a NAME --force' for each agent.");
+            throw new CliException(
+                ExitCode.General, $"{FilePath} cannot be read.", "Remove it, and run 'swarm init -a NAME --force' for each agent.");
         }
     }
 
@@ -73,13 +74,14 @@ internal sealed class Credentials(string folder, TimeProvider clock)
         {
             try
             {
-                return new FileStream(FilePath + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return PrivateFiles.OpenAlone(FilePath + ".lock", FileMode.OpenOrCreate);
             }
             catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException))
             {
                 if (clock.GetElapsedTime(started) > LockWaitMax)
                 {
-                    throw new CliException(ExitCode.General, $"Another swarm command holds {FilePath}.lock.", "Try again when it has ended.");
+                    throw new CliException(
+                        ExitCode.General, $"Another swarm command holds {FilePath}.lock.", "Try again when it has ended.");
                 }
             }
 

@@ -19,7 +19,8 @@ internal sealed record NodeLocation(Uri Url, string Source, string? DataFolder, 
     public string? OperatorTokenFile => DataFolder is null ? null : Path.Combine(DataFolder, "operator.token");
 
     /// <summary>The node's own certificate authority, when this machine has it.</summary>
-    public string? CaFile => DataFolder is not null && File.Exists(Path.Combine(DataFolder, "ca.pem")) ? Path.Combine(DataFolder, "ca.pem") : null;
+    public string? CaFile =>
+        DataFolder is not null && Path.Combine(DataFolder, "ca.pem") is var path && File.Exists(path) ? path : null;
 }
 
 /// <summary>
@@ -47,7 +48,8 @@ internal static class NodeLocator
         if (file?.Url == text && environment["SWARM_DATA"] is null && !url.IsLoopback)
         {
             throw CliException.BadArguments(
-                $"{source} names {url.Authority}, which is not this machine.", "A folder one happens to be in may not choose where tokens go; use --url.");
+                $"{source} names {url.Authority}, which is not this machine.",
+                "A folder one happens to be in may not choose where tokens go; use --url.");
         }
 
         return new NodeLocation(url, source, folder, Https(file), environment["SWARM_DATA"] is not null || url.IsLoopback);

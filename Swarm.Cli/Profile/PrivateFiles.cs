@@ -13,10 +13,14 @@ internal static class PrivateFiles
         UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.GroupExecute
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
 
-    /// <summary>True when somebody besides the owner may do anything with the file or folder; never on Windows, which has other means.</summary>
+    /// <summary>
+    /// True when somebody besides the owner may do anything with the file or folder; never on Windows, which has other means.
+    /// </summary>
     public static bool IsOpenToOthers(string path) => !OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & ForOthers) != 0;
 
-    /// <summary>Creates the folder with mode 0700, or takes others' access from it. A node's data folder is left as the node made it.</summary>
+    /// <summary>
+    /// Creates the folder with mode 0700, or takes others' access from it. A node's data folder is left as the node made it.
+    /// </summary>
     public static void EnsureFolder(string folder)
     {
         if (OperatingSystem.IsWindows())
@@ -33,16 +37,23 @@ internal static class PrivateFiles
         }
     }
 
-    public static void Write(string path, string text)
+    /// <summary>Opens the file for this process alone, creating it private.</summary>
+    /// <exception cref="IOException">Another process has it open.</exception>
+    public static FileStream OpenAlone(string path, FileMode mode)
     {
-        var fresh = $"{path}.{Guid.NewGuid():N}.tmp";
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        var options = new FileStreamOptions { Mode = mode, Access = FileAccess.Write, Share = FileShare.None };
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = FileMode0600;
         }
 
-        using (var file = new FileStream(fresh, options))
+        return new FileStream(path, options);
+    }
+
+    public static void Write(string path, string text)
+    {
+        var fresh = $"{path}.{Guid.NewGuid():N}.tmp";
+        using (var file = OpenAlone(fresh, FileMode.CreateNew))
         {
             file.Write(Encoding.UTF8.GetBytes(text));
             file.Flush(flushToDisk: true);

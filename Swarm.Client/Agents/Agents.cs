@@ -1,6 +1,8 @@
 namespace Swarm.Client;
 
-/// <summary>An agent of the node. <see cref="Kind"/> is <c>hosted</c> (the node holds the key) or <c>external</c> (it signs for itself).</summary>
+/// <summary>
+/// An agent of the node. <see cref="Kind"/> is <c>hosted</c> (the node holds the key) or <c>external</c> (it signs for itself).
+/// </summary>
 /// <param name="PublicKey">Base64 of the 32 raw bytes of its Ed25519 key (ASP §2.1).</param>
 /// <param name="Default">True for the agent that the node serves at <c>/swarm/…</c>.</param>
 /// <param name="RevokedAt">When it was revoked; null while it lives.</param>
@@ -17,7 +19,9 @@ public sealed record CreatedAgent(
 /// <summary>What to create. A hosted agent gets a fresh key unless <see cref="PrivateKey"/> brings one.</summary>
 public sealed record NewAgent
 {
-    /// <summary>1–256 of the ASCII letters, digits, <c>_</c>, <c>.</c>, <c>-</c> (ASP §2.2); not <c>.</c>, <c>..</c> or <c>broadcast</c>.</summary>
+    /// <summary>
+    /// 1–256 of the ASCII letters, digits, <c>_</c>, <c>.</c>, <c>-</c> (ASP §2.2); not <c>.</c>, <c>..</c> or <c>broadcast</c>.
+    /// </summary>
     public required string Name { get; init; }
 
     /// <summary><c>hosted</c> (default) or <c>external</c>.</summary>

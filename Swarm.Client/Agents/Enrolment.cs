@@ -22,7 +22,8 @@ public sealed record Enrolment
     public string? Endpoint { get; init; }
 
     /// <summary>The bytes that the agent signs to prove that it holds its key.</summary>
-    public static byte[] ProofBytes(string enrolmentToken, string name) => Encoding.UTF8.GetBytes($"swarm-enrol-v1\n{enrolmentToken}\n{name}");
+    public static byte[] ProofBytes(string enrolmentToken, string name) =>
+        Encoding.UTF8.GetBytes($"swarm-enrol-v1\n{enrolmentToken}\n{name}");
 }
 
 internal sealed record NewEnrolment(int? ExpiresInHours);

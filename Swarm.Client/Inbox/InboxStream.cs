@@ -8,7 +8,9 @@ namespace Swarm.Client;
 /// <summary>The stream cannot resume where it was: messages before <paramref name="OldestSeq"/> are no longer kept.</summary>
 public sealed record InboxReset(long OldestSeq);
 
-/// <summary>Thrown by a stream whose <see cref="InboxStreamOptions.OnReset"/> is not set: messages are missing, and somebody must know.</summary>
+/// <summary>
+/// Thrown by a stream whose <see cref="InboxStreamOptions.OnReset"/> is not set: messages are missing, and somebody must know.
+/// </summary>
 public sealed class InboxResetException(InboxReset reset)
     : Exception($"Messages before number {reset.OldestSeq} are no longer kept; the stream cannot continue without a gap.")
 {
@@ -39,7 +41,9 @@ public sealed partial class SwarmClient
     /// </summary>
     /// <exception cref="SwarmConnectionException">The node could not be reached at the first try.</exception>
     /// <exception cref="SwarmApiException">The node refuses the stream, at the first or a later try.</exception>
-    /// <exception cref="InboxResetException">Messages were lost to retention and <see cref="InboxStreamOptions.OnReset"/> is not set.</exception>
+    /// <exception cref="InboxResetException">
+    /// Messages were lost to retention and <see cref="InboxStreamOptions.OnReset"/> is not set.
+    /// </exception>
     public async IAsyncEnumerable<InboxMessage> StreamAsync(
         string agent, InboxStreamOptions? options = null, [EnumeratorCancellation] CancellationToken cancellation = default)
     {

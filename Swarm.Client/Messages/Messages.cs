@@ -50,7 +50,9 @@ public sealed record OutgoingMessage
     public string? Signature { get; init; }
 }
 
-/// <summary>The node has committed the message. <see cref="Status"/> is <c>accepted</c>, or <c>duplicate</c> when it had it already.</summary>
+/// <summary>
+/// The node has committed the message. <see cref="Status"/> is <c>accepted</c>, or <c>duplicate</c> when it had it already.
+/// </summary>
 /// <param name="Recipients">How many inboxes this call reached.</param>
 public sealed record SendResult(string Status, Guid MessageId, Guid SwarmId, string Recipient, int Recipients);
 
@@ -63,7 +65,8 @@ public sealed record BatchItemError(string Id, string Message);
 /// <summary>A sent message, and how many of its deliveries are in which state.</summary>
 /// <param name="Recipients">Count by state: <c>pending</c>, <c>leased</c>, <c>delivered</c>, <c>read</c>, …</param>
 public sealed record SentMessage(
-    Guid MessageId, Guid SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt, IReadOnlyDictionary<string, long> Recipients);
+    Guid MessageId, Guid SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
+    IReadOnlyDictionary<string, long> Recipients);
 
 internal sealed record MessageBatch(IReadOnlyList<OutgoingMessage> Messages);
 

@@ -53,7 +53,8 @@ public sealed partial class SwarmClient
     }
 
     /// <summary>What the agent has sent, newest first, fetched page by page.</summary>
-    public async IAsyncEnumerable<SentMessage> ListOutboxAsync(string agent, [EnumeratorCancellation] CancellationToken cancellation = default)
+    public async IAsyncEnumerable<SentMessage> ListOutboxAsync(
+        string agent, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         string? cursor = null;
         do

@@ -10,7 +10,8 @@ public sealed partial class SwarmClient
         hub.CallAsync(HubRequest.Post("swarms", swarm, HubJson.Wire.NewSwarm), HubJson.Wire.SwarmInfo, cancellation);
 
     /// <summary>The swarms of <paramref name="agent"/>, or, for an operator, of everybody when it is null.</summary>
-    public async IAsyncEnumerable<SwarmInfo> ListSwarmsAsync(string? agent, [EnumeratorCancellation] CancellationToken cancellation = default)
+    public async IAsyncEnumerable<SwarmInfo> ListSwarmsAsync(
+        string? agent, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         string? cursor = null;
         do
@@ -61,7 +62,8 @@ public sealed partial class SwarmClient
 
     public Task RevokeInviteAsync(Guid swarmId, string agent, string tokenHash, CancellationToken cancellation = default) =>
         hub.CallAsync(
-            HubRequest.Delete($"{Swarm(swarmId)}/invites/{Uri.EscapeDataString(tokenHash)}{new QueryText().Add("agent", agent)}"), cancellation);
+            HubRequest.Delete($"{Swarm(swarmId)}/invites/{Uri.EscapeDataString(tokenHash)}{new QueryText().Add("agent", agent)}"),
+            cancellation);
 
     /// <summary>Joins a swarm with an invitation; a member that joins again stays one, so the call is repeated when it is safe.</summary>
     public Task<JoinResult> JoinAsync(string agent, string inviteToken, CancellationToken cancellation = default) =>
@@ -72,7 +74,8 @@ public sealed partial class SwarmClient
 
     public Task<LeaveResult> LeaveAsync(Guid swarmId, string agent, CancellationToken cancellation = default) =>
         hub.CallAsync(
-            HubRequest.Post(Swarm(swarmId) + "/leave", new LeaveOrder(agent), HubJson.Wire.LeaveOrder), HubJson.Wire.LeaveResult, cancellation);
+            HubRequest.Post(Swarm(swarmId) + "/leave", new LeaveOrder(agent), HubJson.Wire.LeaveOrder), HubJson.Wire.LeaveResult,
+            cancellation);
 
     /// <summary>Removes <paramref name="target"/>; only the master may. Once answered, no message of the kicked is accepted.</summary>
     public Task<KickResult> KickAsync(

@@ -5,7 +5,8 @@ namespace Swarm.Client;
 /// <param name="JoinedAt">When the agent that was asked for joined; null when nobody in particular was.</param>
 /// <param name="Members">The roster in the order of joining; null in lists.</param>
 public sealed record SwarmInfo(
-    Guid SwarmId, string Name, string Master, SwarmSettings? Settings, int MemberCount, DateTimeOffset? JoinedAt, IReadOnlyList<Member>? Members);
+    Guid SwarmId, string Name, string Master, SwarmSettings? Settings, int MemberCount, DateTimeOffset? JoinedAt,
+    IReadOnlyList<Member>? Members);
 
 public sealed record SwarmSettings(bool AllowMemberInvite, bool RequireApproval);
 

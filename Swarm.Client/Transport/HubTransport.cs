@@ -199,7 +199,8 @@ internal sealed class HubTransport : IDisposable
             var length = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, either.Token);
             return System.Text.Encoding.UTF8.GetString(buffer, 0, length);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && timer.IsCancellationRequested))
+        catch (Exception e) when (
+            e is HttpRequestException or IOException || (e is OperationCanceledException && timer.IsCancellationRequested))
         {
             return ""; // The status line is the answer; its body only explains.
         }

@@ -3,7 +3,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Swarm.Client.Transport;
 
-/// <summary>The connection to a node: no redirects (they would carry the token elsewhere), and the local certificate authority by file.</summary>
+/// <summary>
+/// The connection to a node: no redirects (they would carry the token elsewhere), and the local certificate authority by file.
+/// </summary>
 internal static class NodeHandler
 {
     /// <summary>The most connections to a node at once, streams included.</summary>

@@ -11,7 +11,7 @@ internal sealed class RetryPolicy(SwarmClientOptions options)
         delay = refusal.RetryAfter ?? Backoff(tries);
         return tries < options.TriesMax
             && request.Idempotent
-            && (HttpStatusCode)refusal.Status is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout
+            && IsPassing((HttpStatusCode)refusal.Status)
             && delay <= options.RetryDelayMax;
     }
 
@@ -29,6 +29,9 @@ internal sealed class RetryPolicy(SwarmClientOptions options)
         var capped = doubled < options.RetryDelayMax ? doubled : options.RetryDelayMax;
         return capped * (0.75 + (Random.Shared.NextDouble() / 2));
     }
+
+    private static bool IsPassing(HttpStatusCode status) =>
+        status is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
 
     private static bool IsTransport(SwarmConnectionException failure, out bool neverSent)
     {

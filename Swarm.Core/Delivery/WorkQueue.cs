@@ -53,6 +53,7 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
             select sender_no, priority from deliveries
             where recipient_no = $1 and seq > (select queue_head from mailboxes where recipient_no = $1) and state = 0
             order by seq limit $2) w
+        order by sender_no, priority
         on conflict do nothing
         """;
 
@@ -74,12 +75,20 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
             where l.recipient_no = $1 and l.sender_no = p.sender_no and l.priority = p.priority
         ), leased as (
             update deliveries d set state = 1, lease_id = $2 from picked p
-            where d.message_no = p.message_no and d.recipient_no = $1
+            where d.message_no = p.message_no and d.recipient_no = $1 and d.state = 0
             returning d.message_no, d.seq, d.state
         )
         select l.seq, l.state, m.accepted_at, m.verified, m.wire
         from leased l join messages m on m.message_no = l.message_no
         order by l.seq
+        """;
+
+    // A lane is held only while something of its lease is left.
+    private const string FreeEmptyLanes =
+        """
+        update lanes l set lease_id = null, leased_until = null
+        where l.recipient_no = $1 and l.lease_id = $2 and not exists (
+            select 1 from deliveries d where d.lease_id = $2 and d.sender_no = l.sender_no and d.priority = l.priority)
         """;
 
     /// <summary>Leases the heads of free lanes; the list is empty when nothing is due.</summary>
@@ -101,13 +110,14 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
             items = await Inbox.ReadItemsAsync(reader, cancellation);
         }
 
-        // What did not fit into the page goes back at once.
+        // What did not fit into the page goes back at once, and a lane of which nothing fitted stays free.
         await ExecuteAsync(
             connection,
             "update deliveries set state = 0, lease_id = null where lease_id = $1 and not seq = any ($2)",
             cancellation,
             id,
             items.Select(i => i.Seq).ToArray());
+        await ExecuteAsync(connection, FreeEmptyLanes, cancellation, recipient.Value, id);
         await transaction.CommitAsync(cancellation);
         return new(id, until, items);
     }
@@ -181,14 +191,7 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
         }
 
         var updated = await ExecuteAsync(connection, sql, cancellation, recipient.Value, lease, seqs);
-        await ExecuteAsync(
-            connection,
-            """
-            update lanes l set lease_id = null, leased_until = null
-            where l.recipient_no = $1 and l.lease_id = $2 and not exists (
-                select 1 from deliveries d where d.lease_id = $2 and d.sender_no = l.sender_no and d.priority = l.priority)
-            """,
-            cancellation, recipient.Value, lease);
+        await ExecuteAsync(connection, FreeEmptyLanes, cancellation, recipient.Value, lease);
         await transaction.CommitAsync(cancellation);
         return updated;
     }

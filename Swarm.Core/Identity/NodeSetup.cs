@@ -101,7 +101,7 @@ public sealed partial class NodeSetup(
         {
             try
             {
-                return new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+                return new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException) when (time.GetElapsedTime(startedAt) < LockWaitMax)
             {

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Security.Cryptography;
 using Npgsql;
 using NpgsqlTypes;
 using Swarm.Core.Audit;
@@ -12,12 +14,14 @@ internal sealed class AcceptCommand : IAsyncDisposable
 {
     private const string Sql =
         """
-        select ord, status, seq, recipients, audit_hash
-        from accept_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+        select status, seq, recipients, audit_hash
+        from accept_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+                             $25, $26, $27, $28)
         """;
 
     private readonly NpgsqlConnection _connection;
     private readonly NpgsqlCommand _command;
+    private readonly List<System.Collections.IList> _columns = [];
     private readonly List<long> _sender = [];
     private readonly List<Guid> _id = [];
     private readonly List<byte[]> _fingerprint = [];
@@ -31,12 +35,24 @@ internal sealed class AcceptCommand : IAsyncDisposable
     private readonly List<DateTime?> _expiresAt = [];
     private readonly List<string?> _trace = [];
     private readonly List<ReadOnlyMemory<byte>> _wire = [];
+    private readonly List<long> _fenceSwarm = [];
+    private readonly List<long> _fenceVersion = [];
     private readonly List<int> _deliveryOrdinal = [];
     private readonly List<long> _deliveryRecipient = [];
+    private readonly List<long> _deliverySender = [];
+    private readonly List<long?> _deliverySwarm = [];
+    private readonly List<short> _deliveryPriority = [];
+    private readonly List<DateTime?> _deliveryExpiresAt = [];
+    private readonly List<long> _recipient = [];
+    private readonly List<long> _recipientCount = [];
+    private readonly HashSet<(long Swarm, long Version)> _fences = [];
+    private readonly SortedDictionary<long, long> _counts = [];
     private readonly NpgsqlParameter<DateTime> _now = new() { NpgsqlDbType = NpgsqlDbType.TimestampTz };
     private readonly NpgsqlParameter<Guid> _writer = new();
     private readonly NpgsqlParameter<long> _entry = new();
     private readonly NpgsqlParameter<byte[]> _previous = new();
+    private readonly NpgsqlParameter<byte[]> _root = new();
+    private readonly ArrayBufferWriter<byte> _rootInput = new();
 
     private AcceptCommand(NpgsqlConnection connection)
     {
@@ -55,12 +71,21 @@ internal sealed class AcceptCommand : IAsyncDisposable
         Add(_expiresAt, NpgsqlDbType.TimestampTz);
         Add(_trace, NpgsqlDbType.Text);
         Add(_wire, NpgsqlDbType.Bytea);
+        Add(_fenceSwarm, NpgsqlDbType.Bigint);
+        Add(_fenceVersion, NpgsqlDbType.Bigint);
         Add(_deliveryOrdinal, NpgsqlDbType.Integer);
         Add(_deliveryRecipient, NpgsqlDbType.Bigint);
+        Add(_deliverySender, NpgsqlDbType.Bigint);
+        Add(_deliverySwarm, NpgsqlDbType.Bigint);
+        Add(_deliveryPriority, NpgsqlDbType.Smallint);
+        Add(_deliveryExpiresAt, NpgsqlDbType.TimestampTz);
+        Add(_recipient, NpgsqlDbType.Bigint);
+        Add(_recipientCount, NpgsqlDbType.Bigint);
         _command.Parameters.Add(_now);
         _command.Parameters.Add(_writer);
         _command.Parameters.Add(_entry);
         _command.Parameters.Add(_previous);
+        _command.Parameters.Add(_root);
     }
 
     public static async Task<AcceptCommand> OpenAsync(NpgsqlDataSource database, CancellationToken cancellation)
@@ -88,24 +113,28 @@ internal sealed class AcceptCommand : IAsyncDisposable
         _entry.TypedValue = chain.EntryNo + 1;
         _previous.TypedValue = chain.Head;
 
-        var next = chain;
-        await using (var reader = await _command.ExecuteReaderAsync(cancellation))
+        await using var reader = await _command.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        if (reader.IsDBNull(0))
         {
-            while (await reader.ReadAsync(cancellation))
+            // Everything was new: every message got what it asked for.
+            var seqs = reader.IsDBNull(1) ? [] : reader.GetFieldValue<long[]>(1);
+            for (int i = 0, at = 0; i < batch.Count; i++)
             {
-                var ordinal = reader.GetInt32(0);
-                if (ordinal == 0)
-                {
-                    next = chain with { EntryNo = chain.EntryNo + 1, Head = reader.GetFieldValue<byte[]>(4) };
-                }
-                else
-                {
-                    results[ordinal - 1] = new((CommitStatus)reader.GetInt16(1), reader.GetInt64(2), reader.GetInt32(3));
-                }
+                var count = batch[i].Recipients.Length;
+                results[i] = new(CommitStatus.Accepted, count > 0 ? seqs[at++] : 0, count);
+            }
+        }
+        else
+        {
+            var (status, seq, recipients) = (reader.GetFieldValue<short[]>(0), reader.GetFieldValue<long[]>(1), reader.GetFieldValue<int[]>(2));
+            for (var i = 0; i < batch.Count; i++)
+            {
+                results[i] = new((CommitStatus)status[i], seq[i], recipients[i]);
             }
         }
 
-        return next;
+        return chain with { EntryNo = chain.EntryNo + 1, Head = reader.GetFieldValue<byte[]>(3) };
     }
 
     public async ValueTask DisposeAsync()
@@ -116,38 +145,74 @@ internal sealed class AcceptCommand : IAsyncDisposable
 
     private void Fill(IReadOnlyList<PendingMessage> batch)
     {
-        foreach (var list in (System.Collections.IList[])
-            [_sender, _id, _fingerprint, _swarm, _version, _protocol, _kind, _priority, _verified, _sentAt, _expiresAt, _trace, _wire,
-             _deliveryOrdinal, _deliveryRecipient])
+        foreach (var column in _columns)
         {
-            list.Clear();
+            column.Clear();
         }
 
+        _fences.Clear();
+        _counts.Clear();
+        _rootInput.Clear();
         for (var i = 0; i < batch.Count; i++)
         {
-            var message = batch[i];
-            var envelope = message.Envelope;
-            _sender.Add(message.Sender.Value);
-            _id.Add(envelope.MessageId.Value);
-            _fingerprint.Add(message.Fingerprint);
-            _swarm.Add(message.SwarmNo);
-            _version.Add(message.SwarmVersion);
-            _protocol.Add((short)envelope.Protocol);
-            _kind.Add((short)envelope.Kind);
-            _priority.Add((short)envelope.Priority);
-            _verified.Add(!envelope.Unchecked);
-            _sentAt.Add(message.SentAt.UtcDateTime);
-            _expiresAt.Add(envelope.ExpiresAt?.UtcDateTime);
-            _trace.Add(message.Trace);
-            _wire.Add(envelope.Wire);
-            foreach (var recipient in message.Recipients)
-            {
-                _deliveryOrdinal.Add(i + 1);
-                _deliveryRecipient.Add(recipient.Value);
-            }
+            FillMessage(batch[i]);
+            FillDeliveries(batch[i], i + 1);
+        }
+
+        foreach (var (recipient, count) in _counts)
+        {
+            _recipient.Add(recipient);
+            _recipientCount.Add(count);
+        }
+
+        _root.TypedValue = SHA256.HashData(_rootInput.WrittenSpan);
+    }
+
+    private void FillMessage(PendingMessage message)
+    {
+        var envelope = message.Envelope;
+        _sender.Add(message.Sender.Value);
+        _id.Add(envelope.MessageId.Value);
+        _fingerprint.Add(message.Fingerprint);
+        _swarm.Add(message.SwarmNo);
+        _version.Add(message.SwarmVersion);
+        _protocol.Add((short)envelope.Protocol);
+        _kind.Add((short)envelope.Kind);
+        _priority.Add((short)envelope.Priority);
+        _verified.Add(!envelope.Unchecked);
+        _sentAt.Add(message.SentAt.UtcDateTime);
+        _expiresAt.Add(envelope.ExpiresAt?.UtcDateTime);
+        _trace.Add(message.Trace);
+        _wire.Add(envelope.Wire);
+        if (message.SwarmNo is { } swarm && _fences.Add((swarm, message.SwarmVersion)))
+        {
+            _fenceSwarm.Add(swarm);
+            _fenceVersion.Add(message.SwarmVersion);
+        }
+
+        // The audit root: over id (16 bytes, network order) and fingerprint of every message.
+        envelope.MessageId.Value.TryWriteBytes(_rootInput.GetSpan(16), bigEndian: true, out _);
+        _rootInput.Advance(16);
+        _rootInput.Write(message.Fingerprint);
+    }
+
+    private void FillDeliveries(PendingMessage message, int ordinal)
+    {
+        foreach (var recipient in message.Recipients)
+        {
+            _deliveryOrdinal.Add(ordinal);
+            _deliveryRecipient.Add(recipient.Value);
+            _deliverySender.Add(message.Sender.Value);
+            _deliverySwarm.Add(message.SwarmNo);
+            _deliveryPriority.Add((short)message.Envelope.Priority);
+            _deliveryExpiresAt.Add(message.Envelope.ExpiresAt?.UtcDateTime);
+            _counts[recipient.Value] = _counts.GetValueOrDefault(recipient.Value) + 1;
         }
     }
 
-    private void Add<T>(List<T> values, NpgsqlDbType element) =>
+    private void Add<T>(List<T> values, NpgsqlDbType element)
+    {
+        _columns.Add(values);
         _command.Parameters.Add(new NpgsqlParameter<List<T>> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | element });
+    }
 }

@@ -68,7 +68,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
         finally
         {
             _waiting.Writer.TryComplete();
-            Refuse(_batch, CommitStatus.Unavailable);
+            _carried?.Complete(new(CommitStatus.Unavailable, 0, 0));
             while (_waiting.Reader.TryRead(out var message))
             {
                 message.Complete(new(CommitStatus.Unavailable, 0, 0));
@@ -131,7 +131,16 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             var first = batch.GetRange(0, half);
             var second = batch.GetRange(half, batch.Count - half);
             batch.Clear();
-            await CommitAsync(first, stopping);
+            try
+            {
+                await CommitAsync(first, stopping);
+            }
+            catch
+            {
+                Refuse(second, CommitStatus.Unavailable);
+                throw;
+            }
+
             await CommitAsync(second, stopping);
             return;
         }
@@ -140,6 +149,12 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             LogUnavailable(e, batch.Count);
             Refuse(batch, CommitStatus.Unavailable);
             return;
+        }
+        catch
+        {
+            // Stopping, or a fault of our own: nobody may wait for ever.
+            Refuse(batch, CommitStatus.Unavailable);
+            throw;
         }
 
         _recipients.Clear();

@@ -158,7 +158,7 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
         SwarmVersion = roster.Version,
         Recipients = recipients,
         SentAt = envelope.SentAt!.Value,
-        Trace = Activity.Current?.Id,
+        Trace = Activity.Current is { Recorded: true } activity ? activity.Id : null,
     };
 
     /// <summary>SHA-256 over the protocol's signed bytes and the sender's key (design §3 promise 3).</summary>

@@ -133,7 +133,8 @@ public sealed class ArgumentTests
 
     private static JsonElement Vector(string id)
     {
-        var folder = Environment.GetEnvironmentVariable("SWARM_VECTORS") ?? Path.Combine(AppContext.BaseDirectory, "Conformance", "vectors");
+        var folder = Environment.GetEnvironmentVariable("SWARM_VECTORS") ?? Path.Combine(
+            AppContext.BaseDirectory, "Conformance", "vectors");
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "agent-swarm.json")));
         return document.RootElement.GetProperty("vectors").EnumerateArray().Single(vector => vector.GetProperty("id").GetString() == id).Clone();
     }

@@ -36,7 +36,10 @@ public sealed class CliRun : IDisposable
     {
         var output = new WatchedWriter(OnOutput);
         var error = new StringWriter();
-        var terminal = new Terminal(new MemoryStream(Input ?? []), output, error) { InIsTerminal = Input is null, OutIsTerminal = OutIsTerminal, Width = 120 };
+        var terminal = new Terminal(new MemoryStream(Input ?? []), output, error)
+        {
+            InIsTerminal = Input is null, OutIsTerminal = OutIsTerminal, Width = 120,
+        };
         var variables = new Dictionary<string, string>(Variables);
         variables.TryAdd("SWARM_HOME", Profile);
         if (url is not null)

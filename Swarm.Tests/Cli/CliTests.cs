@@ -80,7 +80,13 @@ public sealed class CliTests : IDisposable
     public async Task People_get_text_that_is_no_json(string command, string keys)
     {
         await using var peer = await HubPeer.StartAsync(Answers);
-        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, [.. command.Split(' '), .. command is "leave" or "kick -a bob" or "agent revoke alice" ? ["--yes"] : Array.Empty<string>()]));
+        Assert.Equal(
+            ExitCode.Ok,
+            await cli.RunAsync(peer.Url,
+            [
+                .. command.Split(' '),
+                .. command is "leave" or "kick -a bob" or "agent revoke alice" ? ["--yes"] : Array.Empty<string>(),
+            ]));
         Assert.NotEmpty(cli.Out);
         Assert.False(cli.Out.StartsWith('{'), keys);
     }
@@ -100,7 +106,8 @@ public sealed class CliTests : IDisposable
         Assert.NotNull(shownBefore);
         Assert.Equal("GET /hub/v1/agents/alice/inbox?limit=10&state=unread", peer.Seen[0].ToString());
         Assert.Equal("""{"seqs":[1]}""", peer.Seen[1].Body);
-        Assert.StartsWith("Inbox (2 messages)\n\n#1  2026-02-05T14:30:00.456Z  bob → alice\nfirst\n\n#2  ", cli.Out, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Inbox (2 messages)\n\n#1  2026-02-05T14:30:00.456Z  bob → alice\nfirst\n\n#2  ", cli.Out, StringComparison.Ordinal);
         Assert.EndsWith("1 marked as read\n", cli.Out, StringComparison.Ordinal);
     }
 

@@ -26,17 +26,20 @@ public sealed class DoctorTests
     [InlineData(Rules.DiskFailsBytes, "Warn")]
     [InlineData(Rules.DiskWarnsBytes - 1, "Warn")]
     [InlineData(Rules.DiskWarnsBytes, "Ok")]
-    public void A_disk_that_fills_is_told_in_time(long freeBytes, string expected) => Assert.Equal(expected, Rules.Disk("/data", freeBytes).Result.ToString());
+    public void A_disk_that_fills_is_told_in_time(long freeBytes, string expected) => Assert.Equal(
+        expected, Rules.Disk("/data", freeBytes).Result.ToString());
 
     [Theory]
     [InlineData("redis", "Ok")]
     [InlineData("postgres", "Warn")]
-    public void Running_without_redis_is_worth_a_word(string signals, string expected) => Assert.Equal(expected, Rules.Signals(signals).Result.ToString());
+    public void Running_without_redis_is_worth_a_word(string signals, string expected) => Assert.Equal(
+        expected, Rules.Signals(signals).Result.ToString());
 
     [Theory]
     [InlineData(200, "Ok")]
     [InlineData(503, "Fail")]
-    public void Health_is_what_the_node_says(int status, string expected) => Assert.Equal(expected, Rules.Health(status, "{}").Result.ToString());
+    public void Health_is_what_the_node_says(int status, string expected) => Assert.Equal(
+        expected, Rules.Health(status, "{}").Result.ToString());
 
     [Fact]
     public void A_secret_that_others_may_read_is_a_failure()

@@ -45,7 +45,8 @@ public sealed class ExitCodeTests : IDisposable
     [InlineData(4, 403, "forbidden", "backup")]
     public async Task Each_refusal_has_its_exit_code_and_its_words(int exitCode, int status, string error, string command)
     {
-        await using var peer = await HubPeer.StartAsync((context, _, _) => HubPeer.ProblemAsync(context, status, error, "In the node's words."));
+        await using var peer = await HubPeer.StartAsync(
+            (context, _, _) => HubPeer.ProblemAsync(context, status, error, "In the node's words."));
         Assert.Equal(exitCode, await cli.RunAsync(peer.Url, command.Split(' ')));
         Assert.StartsWith("Error: ", cli.Error, StringComparison.Ordinal);
         Assert.Equal(exitCode, await cli.RunAsync(peer.Url, [.. command.Split(' '), "--json"]));
@@ -80,7 +81,8 @@ public sealed class ExitCodeTests : IDisposable
     [Fact]
     public async Task A_pending_join_is_exit_1()
     {
-        await using var peer = await HubPeer.StartAsync(200, $$"""{"status":"pending","swarm_id":"{{Id}}","name":"n","master":"m","member_count":1}""");
+        await using var peer = await HubPeer.StartAsync(
+            200, $$"""{"status":"pending","swarm_id":"{{Id}}","name":"n","master":"m","member_count":1}""");
         Assert.Equal(ExitCode.General, await cli.RunAsync(peer.Url, "join", "-t", "swarm://x"));
     }
 

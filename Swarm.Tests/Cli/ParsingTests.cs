@@ -9,8 +9,10 @@ public sealed class ParsingTests : IDisposable
 
     public static TheoryData<string> CommandPaths =>
     [
-        "init", "create", "invite", "join", "leave", "kick", "list", "send", "messages", "inbox", "status", "agent", "agent create", "agent list", "agent show",
-        "agent import", "agent revoke", "agent token", "agent token new", "agent token list", "agent token revoke", "agent enrolment", "backup", "doctor",
+        "init", "create", "invite", "join", "leave", "kick", "list", "send", "messages", "inbox", "status", "agent", "agent create",
+        "agent list", "agent show",
+        "agent import", "agent revoke", "agent token", "agent token new", "agent token list", "agent token revoke", "agent enrolment",
+        "backup", "doctor",
     ];
 
     [Theory]
@@ -18,7 +20,11 @@ public sealed class ParsingTests : IDisposable
     public async Task Every_command_has_help_with_examples(string path)
     {
         Assert.Equal(ExitCode.Ok, await cli.RunAsync(null, [.. path.Split(' '), "--help"]));
-        Assert.Contains("Usage:\n  swarm", cli.Out.ReplaceLineEndings("\n").Replace("testhost", "swarm", StringComparison.Ordinal).Replace("Swarm.Tests", "swarm", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains(
+            "Usage:\n  swarm",
+            cli.Out.ReplaceLineEndings("\n").Replace("testhost", "swarm", StringComparison.Ordinal).Replace(
+                "Swarm.Tests", "swarm", StringComparison.Ordinal),
+            StringComparison.Ordinal);
         Assert.Contains("Examples:\n  ", cli.Out.ReplaceLineEndings("\n"), StringComparison.Ordinal);
         Assert.Contains("swarm " + path, cli.Out, StringComparison.Ordinal);
     }

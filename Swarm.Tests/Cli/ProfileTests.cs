@@ -22,7 +22,7 @@ public sealed class ProfileTests : IDisposable
         if (!OperatingSystem.IsWindows())
         {
             Assert.Equal(PrivateFiles.FolderMode0700, File.GetUnixFileMode(cli.Profile));
-            foreach (var path in Directory.GetFiles(cli.Profile, "*.json"))
+            foreach (var path in Directory.GetFiles(cli.Profile))
             {
                 Assert.Equal(PrivateFiles.FileMode0600, File.GetUnixFileMode(path));
             }
@@ -62,7 +62,8 @@ public sealed class ProfileTests : IDisposable
     {
         var credentials = Enumerable.Range(0, 20).Select(_ => new Credentials(cli.Profile, TimeProvider.System)).ToList();
         var node = new Uri("http://127.0.0.1:8700");
-        await Task.WhenAll(credentials.Select((store, i) => Task.Run(() => store.StoreAsync(node, $"a{i}", $"t{i}", CancellationToken.None))));
+        await Task.WhenAll(
+            credentials.Select((store, i) => Task.Run(() => store.StoreAsync(node, $"a{i}", $"t{i}", CancellationToken.None))));
         Assert.All(Enumerable.Range(0, 20), i => Assert.Equal($"t{i}", credentials[0].Find(node, $"a{i}")));
         Assert.Empty(Directory.GetFiles(cli.Profile, "*.tmp"));
     }

@@ -25,7 +25,8 @@ public sealed class SanitiserTests
         Forbidden(text).Length > 0 || text.Any(char.IsSurrogate) || TextSanitiser.Clean(text) == text);
 
     [Fact]
-    public void Cleaning_twice_changes_nothing_more() => Holds(text => TextSanitiser.Clean(TextSanitiser.Clean(text)) == TextSanitiser.Clean(text));
+    public void Cleaning_twice_changes_nothing_more() => Holds(
+        text => TextSanitiser.Clean(TextSanitiser.Clean(text)) == TextSanitiser.Clean(text));
 
     [Fact]
     public void A_cell_has_one_line() => Holds(text => !TextSanitiser.CleanLine(text).Any(c => c is '\n' or '\t' or '\r'));

@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Logging;
 
 namespace Swarm.Tests.Client;
 
@@ -38,10 +37,8 @@ public sealed class HubPeer : IAsyncDisposable
 
     public static async Task<HubPeer> StartAsync(Answer answer, X509Certificate2? certificate = null)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions()); // The product's settings must not reach it.
+        builder.WebHost.UseKestrel(kestrel =>
         {
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Listen(IPAddress.Loopback, 0, listen =>
@@ -60,7 +57,8 @@ public sealed class HubPeer : IAsyncDisposable
             var request = new SeenRequest(
                 context.Request.Method,
                 context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget,
-                context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
+                context.Request.Headers.ToDictionary(
+                    header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
                 await reader.ReadToEndAsync());
             peer.seen.Enqueue(request);
             await answer(context, request, Interlocked.Increment(ref count));
@@ -74,7 +72,8 @@ public sealed class HubPeer : IAsyncDisposable
 
     /// <summary>A peer that looks its answers up by method and path (query included when the key has one); 404 for the rest.</summary>
     public static Task<HubPeer> StartAsync(IReadOnlyDictionary<string, string> answers) => StartAsync((context, request, _) =>
-        answers.TryGetValue(request.ToString(), out var json) || answers.TryGetValue($"{request.Method} {request.Path.Split('?')[0]}", out json)
+        answers.TryGetValue(request.ToString(), out var json) || answers.TryGetValue(
+            $"{request.Method} {request.Path.Split('?')[0]}", out json)
             ? JsonAsync(context, json.Length == 0 ? 204 : 200, json)
             : ProblemAsync(context, 404, "unknown-agent", "There is no such thing at " + request));
 

@@ -14,7 +14,8 @@ public sealed class InboxStreamTests
             switch (number)
             {
                 case 1:
-                    await HubPeer.EventsAsync(context, ": heartbeat\n\n", HubPeer.Event(1), HubPeer.Event(2), "id: 3\nevent: message\ndata: {\"seq\":3,");
+                    await HubPeer.EventsAsync(
+                        context, ": heartbeat\n\n", HubPeer.Event(1), HubPeer.Event(2), "id: 3\nevent: message\ndata: {\"seq\":3,");
                     await two.Task;
                     context.Abort(); // In the middle of the third.
                     break;
@@ -91,7 +92,8 @@ public sealed class InboxStreamTests
     [Fact]
     public async Task A_reset_that_nobody_listens_to_ends_the_stream()
     {
-        await using var peer = await HubPeer.StartAsync((context, _, _) => HubPeer.EventsAsync(context, "event: reset\ndata: {\"oldest_seq\":100}\n\n"));
+        await using var peer = await HubPeer.StartAsync(
+            (context, _, _) => HubPeer.EventsAsync(context, "event: reset\ndata: {\"oldest_seq\":100}\n\n"));
         using var client = Client(peer.Url);
         var failure = await Assert.ThrowsAsync<InboxResetException>(() => TakeAsync(client, 1, new InboxStreamOptions { After = 5 }));
         Assert.Equal(100, failure.Reset.OldestSeq);
@@ -147,7 +149,8 @@ public sealed class InboxStreamTests
         await Assert.ThrowsAsync<SwarmConnectionException>(() => TakeAsync(client, 1, null));
     }
 
-    private static async Task<List<long>> TakeAsync(SwarmClient client, int count, InboxStreamOptions? options, Action<long>? onMessage = null)
+    private static async Task<List<long>> TakeAsync(
+        SwarmClient client, int count, InboxStreamOptions? options, Action<long>? onMessage = null)
     {
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         var seqs = new List<long>();

@@ -10,14 +10,18 @@ public sealed class PlainJsonEncoderTests
 {
     private static readonly JsonSerializerOptions Options = new() { Encoder = new PlainJsonEncoder() };
 
-    private static readonly JsonSerializerOptions MoreEscaped = new() { Encoder = new PlainJsonEncoder(scalar => scalar is 0x1F41D or 0x202E) };
+    private static readonly JsonSerializerOptions MoreEscaped = new()
+    {
+        Encoder = new PlainJsonEncoder(scalar => scalar is 0x1F41D or 0x202E),
+    };
 
     [Theory]
     [InlineData("👩‍💻 é שלום", "\"👩‍💻 é שלום\"")]
     [InlineData("a\"b\\c\n\t\r", "\"a\\\"b\\\\c\\n\\t\\r\"")]
     [InlineData("\0\u001b\u007f", "\"\\u0000\\u001b\u007f\"")]
     [InlineData("</script>&'", "\"</script>&'\"")]
-    public void Escapes_what_must_be_and_nothing_else(string text, string json) => Assert.Equal(json, JsonSerializer.Serialize(text, Options));
+    public void Escapes_what_must_be_and_nothing_else(string text, string json) => Assert.Equal(
+        json, JsonSerializer.Serialize(text, Options));
 
     [Fact]
     public void Every_text_comes_back_as_it_went()

@@ -125,9 +125,22 @@ public sealed class SseParserTests
     [Fact]
     public void Any_bytes_in_any_pieces_give_what_they_give_in_one_piece()
     {
-        var bytes = Gen.Elements((byte)'\n', (byte)'\r', (byte)':', (byte)' ', (byte)'d', (byte)'a', (byte)'t', (byte)'i', (byte)0, (byte)0xC3, (byte)0xA9, (byte)0xFF);
+        var bytes = Gen.Elements(
+            (byte)'\n',
+            (byte)'\r',
+            (byte)':',
+            (byte)' ',
+            (byte)'d',
+            (byte)'a',
+            (byte)'t',
+            (byte)'i',
+            (byte)0,
+            (byte)0xC3,
+            (byte)0xA9,
+            (byte)0xFF);
         var words = Gen.OneOf(
-            bytes.Select(one => new[] { one }), Gen.Elements("data:", "data: x\n\n", "id: 5\n", "event: e\r\n", "\uFEFF", "retry: 3\n").Select(Encoding.UTF8.GetBytes));
+            bytes.Select(one => new[] { one }),
+            Gen.Elements("data:", "data: x\n\n", "id: 5\n", "event: e\r\n", "\uFEFF", "retry: 3\n").Select(Encoding.UTF8.GetBytes));
         var inputs =
             from parts in words.ArrayOf()
             from cuts in Gen.Choose(1, 5).ArrayOf(50)

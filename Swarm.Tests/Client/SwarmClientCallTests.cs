@@ -110,7 +110,8 @@ public sealed class SwarmClientCallTests
         });
         using var client = Client(peer.Url);
         var refusal = await Assert.ThrowsAsync<SwarmApiException>(() => client.SendAsync(Message));
-        Assert.Equal((id, status, "In words.", TimeSpan.FromSeconds(7)), (refusal.ErrorId, refusal.Status, refusal.Detail, refusal.RetryAfter));
+        Assert.Equal(
+            (id, status, "In words.", TimeSpan.FromSeconds(7)), (refusal.ErrorId, refusal.Status, refusal.Detail, refusal.RetryAfter));
         Assert.Single(peer.Seen);
     }
 
@@ -179,7 +180,8 @@ public sealed class SwarmClientCallTests
     public async Task A_node_that_does_not_answer_in_time_is_a_connection_error()
     {
         await using var peer = await HubPeer.StartAsync((context, _, _) => HubPeer.UntilAbortedAsync(context));
-        using var client = new SwarmClient(new SwarmClientOptions { Url = peer.Url, RequestTimeout = TimeSpan.FromMilliseconds(50), TriesMax = 1 });
+        using var client = new SwarmClient(
+            new SwarmClientOptions { Url = peer.Url, RequestTimeout = TimeSpan.FromMilliseconds(50), TriesMax = 1 });
         var failure = await Assert.ThrowsAsync<SwarmConnectionException>(() => client.GetStatusAsync());
         Assert.Contains("did not answer", failure.Message, StringComparison.Ordinal);
     }
@@ -189,7 +191,8 @@ public sealed class SwarmClientCallTests
     {
         const string Agent = """{"name":"$","kind":"hosted","endpoint":"https://h/swarm","public_key":"k","display_name":null,"description":null,"default":false,"created_at":"2026-02-05T14:30:00Z","revoked_at":null}""";
         await using var peer = await HubPeer.StartAsync((context, _, number) => HubPeer.JsonAsync(
-            context, 200, $$"""{"agents":[{{Agent.Replace("$", "a" + number, StringComparison.Ordinal)}}],"next_cursor":{{(number < 3 ? $"\"c&{number}\"" : "null")}}}"""));
+            context, 200,
+            $$"""{"agents":[{{Agent.Replace("$", "a" + number, StringComparison.Ordinal)}}],"next_cursor":{{(number < 3 ? $"\"c&{number}\"" : "null")}}}"""));
         using var client = Client(peer.Url);
         var names = new List<string>();
         await foreach (var agent in client.ListAgentsAsync())
@@ -220,7 +223,12 @@ public sealed class SwarmClientCallTests
         await client.NakAsync("alice", lease.LeaseId, [7], delaySeconds: 9);
         Assert.Equal(DateTimeOffset.Parse("2026-02-05T14:32:00Z"), await client.ExtendLeaseAsync("alice", lease.LeaseId, 60));
         Assert.Equal(
-            ["""{"max":5,"lease_seconds":30,"wait_seconds":2}""", """{"lease_id":"L","seqs":[7]}""", """{"lease_id":"L","seqs":[7],"delay_seconds":9}""", """{"lease_id":"L","lease_seconds":60}"""],
+            [
+                """{"max":5,"lease_seconds":30,"wait_seconds":2}""",
+                """{"lease_id":"L","seqs":[7]}""",
+                """{"lease_id":"L","seqs":[7],"delay_seconds":9}""",
+                """{"lease_id":"L","lease_seconds":60}""",
+            ],
             peer.Seen.Select(request => request.Body));
     }
 
@@ -244,7 +252,8 @@ public sealed class SwarmClientCallTests
     {
         await using var peer = await HubPeer.StartAsync(401, "{}");
         using var client = Client(peer.Url);
-        await Assert.ThrowsAsync<SwarmApiException>(() => client.EnrolAsync(new Enrolment { EnrolmentToken = "E", Name = "eve", PublicKey = "k", Proof = "p" }));
+        await Assert.ThrowsAsync<SwarmApiException>(
+            () => client.EnrolAsync(new Enrolment { EnrolmentToken = "E", Name = "eve", PublicKey = "k", Proof = "p" }));
         Assert.Null(Assert.Single(peer.Seen)["Authorization"]);
         Assert.Equal("swarm-enrol-v1\nE\neve"u8.ToArray(), Enrolment.ProofBytes("E", "eve"));
     }

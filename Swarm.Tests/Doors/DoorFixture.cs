@@ -70,7 +70,7 @@ internal sealed class DoorWorld : IAsyncDisposable
     public Task<DoorAnswer> JoinAsync(string name, PublicKey key, string jwt, string door = "alice") => JoinAsync(name, PublicKeyText.Format(key), jwt, door);
 
     public Task<DoorAnswer> JoinAsync(string name, string key, string jwt, string door = "alice") =>
-        Http.PostJsonAsync(
+        Http.PostObjectAsync(
             $"/agents/{door}/swarm/join",
             new
             {
@@ -98,10 +98,18 @@ internal sealed class DoorWorld : IAsyncDisposable
         return answer;
     }
 
+    /// <summary>The whole inbox, page by page.</summary>
     public async Task<JsonElement[]> InboxAsync(string agent)
     {
-        var page = await Node.HubAsync(HttpMethod.Get, $"/hub/v1/agents/{agent}/inbox?limit=100&state=all");
-        return [.. page.GetProperty("messages").EnumerateArray()];
+        var items = new List<JsonElement>();
+        for (var cursor = "0"; cursor is not null;)
+        {
+            var page = await Node.HubAsync(HttpMethod.Get, $"/hub/v1/agents/{agent}/inbox?limit=100&state=all&cursor={cursor}");
+            items.AddRange(page.GetProperty("messages").EnumerateArray());
+            cursor = page.TryGetProperty("next_cursor", out var next) ? next.GetString() : null;
+        }
+
+        return [.. items];
     }
 
     public async ValueTask DisposeAsync()

@@ -39,13 +39,16 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
     /// <summary>A client of the Hub API with the operator's token.</summary>
     public HttpClient Hub { get; private set; } = null!;
 
+    /// <summary>Where raw bytes can be sent, when the node listens.</summary>
+    public Uri Address => Http.BaseAddress!;
+
     public NpgsqlDataSource Database => _database ??= NpgsqlDataSource.Create(_connectionString);
 
     /// <summary>Starts a node on a new database.</summary>
     /// <param name="postgres">Where the database is made.</param>
     /// <param name="now">What the node's clock says.</param>
     /// <param name="isReference">Whether the door checks as little as the reference does.</param>
-    /// <param name="listens">Whether it listens on a loopback port as well, so that raw bytes can be sent; see <see cref="Address"/>.</param>
+    /// <param name="listens">Whether it listens on a port as well, so that raw bytes can be sent; see <see cref="Address"/>.</param>
     public static async Task<TestNode> StartAsync(
         PostgresFixture postgres, DateTimeOffset? now = null, bool isReference = false, bool listens = false)
     {

@@ -166,7 +166,7 @@ public static partial class AgentSwarmEndpoints
             var log = LogOf(context);
             CallerLeft(log);
         }
-        catch (Exception exception) when (exception is DbException or TimeoutException && !context.Response.HasStarted)
+        catch (Exception exception) when (IsDatabaseFailure(exception) && !context.Response.HasStarted)
         {
             DatabaseFailed(LogOf(context), exception);
             await AgentSwarmErrors.WriteAsync(context.Response, SwarmError.Unavailable);
@@ -177,6 +177,10 @@ public static partial class AgentSwarmEndpoints
             await AgentSwarmErrors.WriteInternalErrorAsync(context.Response);
         }
     };
+
+    /// <summary>EF wraps what it takes for transient, so causes are looked at too.</summary>
+    private static bool IsDatabaseFailure(Exception? exception) =>
+        exception is not null && (exception is DbException or TimeoutException || IsDatabaseFailure(exception.InnerException));
 
     private static ValueTask<AgentProfile?> FindAgentAsync(HttpContext context)
     {

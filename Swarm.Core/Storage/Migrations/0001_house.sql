@@ -29,7 +29,7 @@ create unique index agents_default on agents (is_default) where is_default;
 
 -- One gapless counter a recipient (design §3 promise 5).
 create table mailboxes (
-    recipient_no bigint primary key references agents,
+    recipient_no bigint primary key,
     last_seq     bigint not null default 0,
     queue_head   bigint not null default 0         -- every delivery up to this seq is finished: the work queue looks behind it
 ) with (fillfactor = 50);
@@ -164,81 +164,136 @@ create table audit_entries (
 );
 create index audit_entries_by_xid on audit_entries (xid);
 
--- The accept statement (design §3, group commit). One call, one implicit transaction, one round trip.
+-- The accept statement (design §3, group commit): one call, one implicit transaction, one round trip.
 -- Each statement of the body takes a fresh snapshot, so what another replica committed while we waited for a lock is seen.
--- Locks are taken in one order everywhere: swarms by number, message ids sorted, mailboxes by recipient.
--- status: 1 accepted, 2 duplicate, 3 id reused for another message, 4 the swarm changed since the authority check.
+-- Locks are taken in one order everywhere: swarms by number, message ids sorted, mailboxes by recipient. The caller passes what it
+-- can count itself: fences (distinct swarm and version), deliveries with the members of their message, distinct recipients with how many
+-- deliveries they get, and the audit root for the case that everything is new.
+-- status by ordinal: 1 accepted, 2 duplicate, 3 id reused for another message, 4 the swarm changed since the authority check;
+-- null instead of an array: all accepted.
 create function accept_messages(
     p_sender bigint[], p_id uuid[], p_fingerprint bytea[], p_swarm bigint[], p_version bigint[],
     p_protocol smallint[], p_kind smallint[], p_priority smallint[], p_verified boolean[],
     p_sent_at timestamptz[], p_expires_at timestamptz[], p_trace text[], p_wire bytea[],
-    d_ord integer[], d_recipient bigint[],
-    p_now timestamptz, p_writer uuid, p_entry bigint, p_previous bytea)
-returns table (ord integer, status smallint, message_no bigint, seq bigint, recipients integer, audit_hash bytea)
-language plpgsql as $$
+    f_swarm bigint[], f_version bigint[],
+    d_ord integer[], d_recipient bigint[], d_sender bigint[], d_swarm bigint[], d_priority smallint[], d_expires_at timestamptz[],
+    r_recipient bigint[], r_count bigint[],
+    p_now timestamptz, p_writer uuid, p_entry bigint, p_previous bytea, p_root bytea,
+    out status smallint[], out seq bigint[], out recipients integer[], out audit_hash bytea)
+language plpgsql
+-- The rows of mailboxes are to be locked in the order of the recipients that drive the join.
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
 #variable_conflict use_column
 declare
     v_base    bigint := nextval('message_no_blocks');
-    v_current integer[];        -- ordinals whose fence holds
-    v_won     integer[];        -- ordinals that are new
-    v_no      bigint[];         -- message_no by ordinal; null where nothing may be delivered
-    v_status  smallint[];
-    v_root    bytea;
-    v_hash    bytea;
+    v_count   integer := cardinality(p_sender);
+    v_rows    bigint;
+    v_root    bytea := p_root;
 begin
-    perform 1 from swarms s where s.swarm_no = any (p_swarm) order by s.swarm_no for share;
+    select count(*) into v_rows
+    from (select s.swarm_no, s.version from swarms s where s.swarm_no = any (f_swarm) order by s.swarm_no for share) s
+    join unnest(f_swarm, f_version) f (swarm, version) on f.swarm = s.swarm_no and f.version = s.version;
 
-    with input as materialized (
-        select u.sender, u.id, u.fingerprint, u.o::integer as o
+    if v_rows = cardinality(f_swarm) then
+        insert into message_ids (sender_no, message_id, fingerprint, message_no, accepted_at)
+        select u.sender, u.id, u.fingerprint, v_base + u.o - 1, p_now
+        from unnest(p_sender, p_id, p_fingerprint) with ordinality u (sender, id, fingerprint, o)
+        order by u.sender, u.id, u.o
+        on conflict do nothing;
+        get diagnostics v_rows = row_count;
+    else
+        insert into message_ids (sender_no, message_id, fingerprint, message_no, accepted_at)
+        select u.sender, u.id, u.fingerprint, v_base + u.o - 1, p_now
         from unnest(p_sender, p_id, p_fingerprint, p_swarm, p_version) with ordinality u (sender, id, fingerprint, swarm, version, o)
         left join swarms s on s.swarm_no = u.swarm
         where u.swarm is null or s.version = u.version
-    ), won as (
-        insert into message_ids (sender_no, message_id, fingerprint, message_no, accepted_at)
-        select sender, id, fingerprint, v_base + o - 1, p_now from input order by sender, id, o
-        on conflict do nothing
-        returning message_no
-    )
-    select (select coalesce(array_agg(o), '{}') from input),
-           (select coalesce(array_agg((message_no - v_base + 1)::integer), '{}') from won)
-    into v_current, v_won;
-
-    if cardinality(v_won) = cardinality(p_sender) then
-        v_no := array(select v_base + g - 1 from generate_series(1, cardinality(p_sender)) g);
-        v_status := array_fill(1::smallint, array[cardinality(p_sender)]);
-    else
-        -- A second statement, so that a row which another replica committed meanwhile is seen.
-        select array_agg(case when w.o is not null then v_base + u.o - 1
-                              when c.o is not null and m.fingerprint = u.fingerprint then m.message_no end order by u.o),
-               array_agg((case when w.o is not null then 1
-                               when c.o is null then 4
-                               when m.fingerprint = u.fingerprint then 2
-                               else 3 end)::smallint order by u.o)
-        into v_no, v_status
-        from unnest(p_sender, p_id, p_fingerprint) with ordinality u (sender, id, fingerprint, o)
-        left join unnest(v_won) w (o) on w.o = u.o
-        left join unnest(v_current) c (o) on c.o = u.o
-        left join message_ids m on m.sender_no = u.sender and m.message_id = u.id;
+        order by u.sender, u.id, u.o
+        on conflict do nothing;
+        get diagnostics v_rows = row_count;
     end if;
+
+    if v_rows = v_count then
+        -- The common case: every fence holds and everything is new.
+        insert into messages (message_no, sender_no, swarm_no, message_id, protocol, kind, priority, verified,
+                              sent_at, accepted_at, expires_at, trace, wire)
+        select v_base + u.o - 1, u.sender, u.swarm, u.id, u.protocol, u.kind, u.priority, u.verified,
+               u.sent_at, p_now, u.expires_at, u.trace, u.wire
+        from unnest(p_sender, p_swarm, p_id, p_protocol, p_kind, p_priority, p_verified, p_sent_at, p_expires_at, p_trace, p_wire)
+             with ordinality u (sender, swarm, id, protocol, kind, priority, verified, sent_at, expires_at, trace, wire, o);
+
+        with raised as (
+            update mailboxes b set last_seq = b.last_seq + r.n
+            from unnest(r_recipient, r_count) r (recipient, n)
+            where b.recipient_no = r.recipient
+            returning b.recipient_no, b.last_seq - r.n as before
+        ), inserted as (
+            insert into deliveries (message_no, recipient_no, seq, sender_no, swarm_no, priority, expires_at)
+            select v_base + d.o - 1, d.recipient, r.before + row_number() over (partition by d.recipient order by d.o),
+                   d.sender, d.swarm, d.priority, d.expires_at
+            from (select * from unnest(d_ord, d_recipient, d_sender, d_swarm, d_priority, d_expires_at)
+                                  u (o, recipient, sender, swarm, priority, expires_at) order by recipient, o) d
+            join raised r on r.recipient_no = d.recipient
+            returning message_no, seq
+        )
+        select array_agg(i.seq order by i.message_no) into seq
+        from (select message_no, min(seq) as seq from inserted group by message_no) i;
+    else
+        select a.status, a.seq, a.recipients, a.root into status, seq, recipients, v_root
+        from accept_mixed(v_base, p_sender, p_id, p_fingerprint, p_swarm, p_version, p_protocol, p_kind, p_priority, p_verified,
+                          p_sent_at, p_expires_at, p_trace, p_wire, d_ord, d_recipient, p_now) a;
+    end if;
+
+    audit_hash := sha256(p_previous || v_root || int8send(p_entry));
+    insert into audit_entries (writer_id, entry_no, at, kind, root, messages, recipients, previous, hash)
+    values (p_writer, p_entry, p_now, 1, v_root, v_rows, r_recipient, p_previous, audit_hash);
+end
+$$;
+
+-- The rest of a batch in which something is not new or not current; the ids that are new have just been inserted.
+create function accept_mixed(
+    p_base bigint, p_sender bigint[], p_id uuid[], p_fingerprint bytea[], p_swarm bigint[], p_version bigint[],
+    p_protocol smallint[], p_kind smallint[], p_priority smallint[], p_verified boolean[],
+    p_sent_at timestamptz[], p_expires_at timestamptz[], p_trace text[], p_wire bytea[],
+    d_ord integer[], d_recipient bigint[], p_now timestamptz,
+    out status smallint[], out seq bigint[], out recipients integer[], out root bytea)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+    v_no      bigint[];         -- message_no by ordinal; null where nothing may be delivered
+    v_status  smallint[];
+begin
+    -- A statement of its own, so that an id which another replica committed meanwhile is seen. What carries our own number has won.
+    select array_agg(case when m.message_no = p_base + u.o - 1 then m.message_no
+                          when (u.swarm is null or s.version = u.version) and m.fingerprint = u.fingerprint then m.message_no end order by u.o),
+           array_agg((case when m.message_no = p_base + u.o - 1 then 1
+                           when u.swarm is not null and s.version is distinct from u.version then 4
+                           when m.fingerprint = u.fingerprint then 2
+                           else 3 end)::smallint order by u.o)
+    into v_no, v_status
+    from unnest(p_sender, p_id, p_fingerprint, p_swarm, p_version) with ordinality u (sender, id, fingerprint, swarm, version, o)
+    left join swarms s on s.swarm_no = u.swarm
+    left join message_ids m on m.sender_no = u.sender and m.message_id = u.id;
 
     insert into messages (message_no, sender_no, swarm_no, message_id, protocol, kind, priority, verified,
                           sent_at, accepted_at, expires_at, trace, wire)
-    select v_base + u.o - 1, u.sender, u.swarm, u.id, u.protocol, u.kind, u.priority, u.verified,
+    select p_base + u.o - 1, u.sender, u.swarm, u.id, u.protocol, u.kind, u.priority, u.verified,
            u.sent_at, p_now, u.expires_at, u.trace, u.wire
     from unnest(p_sender, p_swarm, p_id, p_protocol, p_kind, p_priority, p_verified, p_sent_at, p_expires_at, p_trace, p_wire)
          with ordinality u (sender, swarm, id, protocol, kind, priority, verified, sent_at, expires_at, trace, wire, o)
-    join unnest(v_won) w (o) on w.o = u.o;
+    join unnest(v_status) with ordinality t (status, o) on t.o = u.o
+    where t.status = 1;
 
     perform 1 from mailboxes b
     where b.recipient_no = any (array(select d.recipient from unnest(d_ord, d_recipient) d (o, recipient) where v_no[d.o] is not null))
     order by b.recipient_no for no key update;
 
-    return query
     with wanted as materialized (
         select d.o, d.recipient, v_no[d.o] as no
         from unnest(d_ord, d_recipient) d (o, recipient)
         where v_no[d.o] is not null
-    ), existing as (
+    ), existing as materialized (
         select w.o, w.recipient, e.seq
         from wanted w join deliveries e on e.message_no = w.no and e.recipient_no = w.recipient
         where v_status[w.o] = 2
@@ -251,11 +306,10 @@ begin
         select f.o, f.recipient, f.no, b.last_seq + row_number() over (partition by f.recipient order by f.o) as seq
         from fresh f join mailboxes b on b.recipient_no = f.recipient
     ), inserted as (
-        -- Priority and expiry are those of the copy that is kept.
+        -- Of a message that is known already, priority and expiry are those of the copy that is kept.
         insert into deliveries (message_no, recipient_no, seq, sender_no, swarm_no, priority, expires_at)
-        select n.no, n.recipient, n.seq, p_sender[n.o], p_swarm[n.o],
-               coalesce(m.priority, p_priority[n.o]), case when m.message_no is null then p_expires_at[n.o] else m.expires_at end
-        from numbered n left join messages m on v_status[n.o] = 2 and m.message_no = n.no
+        select n.no, n.recipient, n.seq, m.sender_no, m.swarm_no, m.priority, m.expires_at
+        from numbered n join messages m on m.message_no = n.no
     ), raised as (
         update mailboxes b set last_seq = r.last
         from (select recipient, max(seq) as last from numbered group by recipient) r
@@ -265,26 +319,18 @@ begin
     ), before as (
         select o, min(seq) as seq from existing group by o
     )
-    select g.o::integer,
-           -- Posted to another agent's door, a known message is news there.
-           (case when v_status[g.o] = 2 and p.recipients > 0 then 1 else v_status[g.o] end)::smallint,
-           v_no[g.o], coalesce(p.seq, x.seq, 0), coalesce(p.recipients, 0), null::bytea
+    select -- Posted to another agent's door, a known message is news there.
+           array_agg((case when v_status[g.o] = 2 and p.recipients > 0 then 1 else v_status[g.o] end)::smallint order by g.o),
+           array_agg(coalesce(p.seq, x.seq, 0) order by g.o),
+           array_agg(coalesce(p.recipients, 0) order by g.o)
+    into status, seq, recipients
     from generate_series(1, cardinality(p_sender)) g (o)
     left join per_message p on p.o = g.o
-    left join before x on x.o = g.o
-    order by g.o;
+    left join before x on x.o = g.o;
 
-    if cardinality(v_won) > 0 then
-        select sha256(string_agg(uuid_send(u.id) || u.fingerprint, ''::bytea order by u.o)) into v_root
-        from unnest(p_id, p_fingerprint) with ordinality u (id, fingerprint, o)
-        join unnest(v_won) w (o) on w.o = u.o;
-    else
-        v_root := sha256(''::bytea);
-    end if;
-    v_hash := sha256(p_previous || v_root || int8send(p_entry));
-    insert into audit_entries (writer_id, entry_no, at, kind, root, messages, recipients, previous, hash)
-    values (p_writer, p_entry, p_now, 1, v_root, cardinality(v_won),
-            array(select distinct r from unnest(d_recipient) r), p_previous, v_hash);
-    return query select 0, 0::smallint, 0::bigint, 0::bigint, 0, v_hash;
+    select sha256(coalesce(string_agg(uuid_send(u.id) || u.fingerprint, ''::bytea order by u.o), ''::bytea)) into root
+    from unnest(p_id, p_fingerprint) with ordinality u (id, fingerprint, o)
+    join unnest(v_status) with ordinality t (status, o) on t.o = u.o
+    where t.status = 1;
 end
 $$;

@@ -1,0 +1,210 @@
+using System.Text;
+using Swarm.Cli;
+using Swarm.Client;
+using Swarm.Tests.Doors;
+using Swarm.Tests.Infrastructure;
+
+namespace Swarm.Tests.Cli;
+
+/// <summary>The commands and the client against a real node: Kestrel, Hub API, Postgres.</summary>
+[Collection(PostgresCollection.Name)]
+public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, IDisposable
+{
+    private readonly CliRun cli = new();
+    private TestNode node = null!;
+    private string operatorToken = "";
+
+    private Uri Url => node.Hub.BaseAddress!;
+
+    public async Task InitializeAsync()
+    {
+        node = await TestNode.StartAsync(postgres, listens: true);
+        operatorToken = node.Hub.DefaultRequestHeaders.Authorization!.Parameter!;
+    }
+
+    public async Task DisposeAsync() => await node.DisposeAsync();
+
+    public void Dispose() => cli.Dispose();
+
+    [Fact]
+    public async Task Two_agents_meet_by_commands_and_read_byte_for_byte_in_order()
+    {
+        await MeetAsync();
+        var large = Path.Combine(cli.Home, "large");
+        await File.WriteAllTextAsync(large, string.Concat(Enumerable.Repeat("200 kB of text, שלום\n", 10_000)));
+        var longest = string.Concat(Enumerable.Repeat("🐝", 65_536));
+        string[][] sends =
+        [
+            ["-m", "first"], ["-m", "👩‍💻 שלום مرحبا \u001b[31m\u202E"], ["-m", "", "--allow-empty"], ["--file", large], ["-m", longest],
+            ["-m", "last", "--priority", "high"],
+        ];
+        foreach (var send in sends)
+        {
+            await OkAsync(["send", "--as", "alice", "-t", "bob", .. send]);
+        }
+
+        string[] expected = ["first", "👩‍💻 שלום مرحبا \u001b[31m\u202E", "", await File.ReadAllTextAsync(large), longest, "last"];
+        foreach (var content in expected)
+        {
+            await OkAsync("messages", "--as", "bob", "-l", "1", "--raw");
+            Assert.Equal(content, cli.Out);
+        }
+
+        await OkAsync("messages", "--as", "bob", "--count", "--json");
+        Assert.Equal((0, 6), (cli.Json["unread"]!.GetValue<int>(), cli.Json["read"]!.GetValue<int>()));
+    }
+
+    [Fact]
+    public async Task Each_agent_acts_with_its_own_token_and_for_nobody_else()
+    {
+        await MeetAsync();
+        await OkAsync("list", "--as", "bob", "--members", "--json");
+        Assert.Equal(
+            ["alice", "bob"], cli.Json["swarms"]![0]!["members"]!.AsArray().Select(member => member!["agent_id"]!.GetValue<string>()));
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "agent", "list")); // bob is no operator, and the operator's token is not here.
+        cli.Variables["SWARM_TOKEN"] = new Swarm.Cli.Profile.Credentials(cli.Profile, TimeProvider.System).Find(Url, "bob")!;
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "messages", "--as", "alice"));
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "backup"));
+        cli.Variables["SWARM_TOKEN"] = "swarm_" + new string('x', 43);
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "messages", "--as", "bob"));
+    }
+
+    [Fact]
+    public async Task Refusals_have_the_exit_codes_of_the_protocol()
+    {
+        await MeetAsync();
+        Assert.Equal(ExitCode.Network, await cli.RunAsync(Url, "send", "--as", "alice", "-m", "x", "-t", "nobody"));
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "kick", "--as", "bob", "-a", "alice", "-y"));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "kick", "--as", "alice", "-a", "nobody", "-y"));
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "kick", "--as", "alice", "-a", "alice", "-y"));
+        Assert.Equal(ExitCode.General, await cli.RunAsync(Url, "invite", "--as", "bob"));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "leave", "--as", "alice", "-y"));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "invite", "--as", "alice", "-s", Guid.NewGuid().ToString()));
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "join", "--as", "bob", "-t", "swarm://x@y?token=z"));
+        await OkAsync("list", "--as", "alice", "--json");
+        var id = cli.Json["swarms"]![0]!["swarm_id"]!.GetValue<string>();
+        await OkAsync("kick", "--as", "alice", "-a", "bob", "-y");
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "send", "--as", "bob", "-m", "x", "-s", id));
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        Assert.Equal(ExitCode.General, await cli.RunAsync(Url, "init", "-a", "alice"));
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "init", "-a", "broadcast"));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "agent", "show", "nobody"));
+    }
+
+    [Fact]
+    public async Task The_operator_sees_to_tokens_backup_and_health()
+    {
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        await OkAsync("agent", "create", "eve", "--display-name", "Eve", "--json");
+        var first = cli.Json["token"]!.GetValue<string>();
+        await OkAsync("agent", "token", "new", "eve", "--label", "laptop", "--json");
+        var id = cli.Json["id"]!.GetValue<long>();
+        var second = cli.Json["token"]!.GetValue<string>();
+        await OkAsync("agent", "token", "revoke", "eve", $"{id}");
+        cli.Variables["SWARM_TOKEN"] = second;
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "list", "--as", "eve"));
+        cli.Variables["SWARM_TOKEN"] = first;
+        await OkAsync("list", "--as", "eve");
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        await OkAsync("backup", "--json");
+        Assert.True(File.Exists(cli.Json["path"]!.GetValue<string>()));
+        await OkAsync("doctor", "--json");
+        Assert.DoesNotContain("fail", cli.Json["checks"]!.AsArray().Select(check => check!["result"]!.GetValue<string>()));
+        await OkAsync("agent", "revoke", "eve", "-y");
+        cli.Variables["SWARM_TOKEN"] = first;
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "list", "--as", "eve"));
+    }
+
+    [Fact]
+    public async Task The_client_sends_once_follows_live_and_works_the_queue()
+    {
+        await MeetAsync();
+        using var client = new SwarmClient(new SwarmClientOptions { Url = Url, Token = operatorToken });
+        var swarm = new List<SwarmInfo>();
+        await foreach (var item in client.ListSwarmsAsync("alice"))
+        {
+            swarm.Add(item);
+        }
+
+        var message = new OutgoingMessage { From = "alice", SwarmId = Assert.Single(swarm).SwarmId, To = "bob", Content = "once" };
+        var stands = new TaskCompletionSource();
+        var live = Task.Run(async () =>
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+            var seen = new List<InboxMessage>();
+            var options = new InboxStreamOptions { OnConnected = () => stands.TrySetResult() };
+            await foreach (var item in client.StreamAsync("bob", options, limit.Token))
+            {
+                seen.Add(item);
+                if (seen.Count == 3)
+                {
+                    break;
+                }
+            }
+
+            return seen;
+        });
+        await stands.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        var first = await client.SendAsync(message, idempotencyKey: "k1");
+        var again = await client.SendAsync(message, idempotencyKey: "k1");
+        Assert.Equal(("accepted", "duplicate"), (first.Status, again.Status));
+        Assert.Equal(first.MessageId, again.MessageId);
+        var batch = await client.SendBatchAsync(
+            [message with { Content = "two" }, message with { To = "nobody" }, message with { Content = "three" }]);
+        Assert.Equal(["accepted", "refused", "accepted"], batch.Select(result => result.Status));
+        Assert.Equal([(1, "once"), (2, "two"), (3, "three")], (await live).Select(item => (item.Seq, item.Content)));
+
+        var lease = await client.LeaseAsync("bob", max: 10, leaseSeconds: 60);
+        Assert.Equal([1, 2, 3], lease.Messages.Select(item => item.Seq));
+        Assert.Equal(2, await client.AckAsync("bob", lease.LeaseId, [1, 2]));
+        Assert.True(await client.ExtendLeaseAsync("bob", lease.LeaseId, 120) > lease.ExpiresAt);
+        await client.NakAsync("bob", lease.LeaseId, [3]);
+        Assert.Equal(3, Assert.Single((await client.LeaseAsync("bob")).Messages).Seq);
+        Assert.Equal(new InboxCounts(3, 0, 3), await client.CountInboxAsync("bob"));
+        Assert.Equal(1, await client.MarkReadAsync("bob", [1]));
+        var sent = new List<SentMessage>();
+        await foreach (var item in client.ListOutboxAsync("alice"))
+        {
+            sent.Add(item);
+        }
+
+        Assert.Equal(["three", "two", "once"], sent.Select(item => item.Content));
+        Assert.Equal(3, (await client.GetStatusAsync()).Messages);
+        Assert.Equal(1, (await client.GetStatsAsync()).Duplicates);
+    }
+
+    [Fact]
+    public async Task Following_shows_a_message_as_it_arrives()
+    {
+        await MeetAsync();
+        using var bob = new CliRun { Variables = { ["SWARM_TOKEN"] = operatorToken } };
+        var follows = bob.RunAsync(Url, "inbox", "--follow", "--from-start", "--as", "bob", "--json", "--max", "2");
+        await OkAsync("send", "--as", "alice", "-t", "bob", "-m", "one");
+        await OkAsync("send", "--as", "alice", "-m", "two, to everybody");
+        Assert.Equal(ExitCode.Ok, await follows.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.Equal(
+            ["one", "two, to everybody"],
+            bob.Out.TrimEnd('\n').Split('\n').Select(line => System.Text.Json.Nodes.JsonNode.Parse(line)!["content"]!.GetValue<string>()));
+    }
+
+    private async Task MeetAsync()
+    {
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        await OkAsync("init", "-a", "alice");
+        await OkAsync("init", "-a", "bob");
+        cli.Variables.Remove("SWARM_TOKEN");
+        await OkAsync("create", "--as", "alice", "-n", "research");
+        await OkAsync("invite", "--as", "alice", "--json");
+        cli.Input = Encoding.UTF8.GetBytes(cli.Json["invite_token"]!.GetValue<string>());
+        await OkAsync("join", "--as", "bob", "-t", "-");
+        cli.Input = null;
+    }
+
+    private async Task OkAsync(params string[] args)
+    {
+        var code = await cli.RunAsync(Url, args);
+        Assert.True(
+            code == ExitCode.Ok,
+            $"swarm {string.Join(' ', args.Select(arg => arg.Length > 40 ? arg[..40] : arg))}: exit {code}\n{cli.Error}{cli.Out}");
+    }
+}

@@ -1,0 +1,44 @@
+using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
+using Swarm.Core.Messaging.AgentSwarm;
+
+namespace Swarm.Tests.Messaging;
+
+/// <summary>Messages as the parts behind a door see them.</summary>
+internal static class Pending
+{
+    /// <summary>The envelope of a signed message.</summary>
+    /// <param name="door">Whose door it came through; null for the Hub API.</param>
+    public static Envelope Envelope(AspMessage message, AgentId? door) => new()
+    {
+        Protocol = Protocol.AgentSwarm,
+        MessageId = message.MessageId,
+        SwarmId = message.SwarmId,
+        Sender = message.SenderId,
+        Recipient = message.Recipient,
+        Door = door,
+        Kind = message.Kind,
+        Priority = message.Priority,
+        SentAt = AspTimestamp.TryParse(message.Timestamp, out var sentAt) ? sentAt : null,
+        SignedBytes = SignedDigest.Compute(message),
+        Signature = Convert.FromBase64String(message.Signature),
+        Wire = MessageWriter.Write(message),
+    };
+
+    /// <summary>A message that was checked and waits for its commit. The fingerprint stands for the signed bytes.</summary>
+    public static PendingMessage Of(AspMessage message, AgentId sender, long swarmNo, long version, AgentId recipient, string? trace = null)
+    {
+        var envelope = Envelope(message, recipient);
+        return new()
+        {
+            Envelope = envelope,
+            Sender = sender,
+            Fingerprint = envelope.SignedBytes.ToArray(),
+            SwarmNo = swarmNo,
+            SwarmVersion = version,
+            Recipients = [recipient],
+            SentAt = envelope.SentAt!.Value,
+            Trace = trace,
+        };
+    }
+}

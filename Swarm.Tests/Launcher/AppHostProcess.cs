@@ -75,7 +75,13 @@ internal sealed class AppHostProcess : IAsyncDisposable
     public async Task<int> EndedAsync()
     {
         using var limit = new CancellationTokenSource(EndLimit);
-        await _process.WaitForExitAsync(limit.Token);
+        await _process.WaitForExitAsync(limit.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+            throw new TimeoutException($"The app host did not end:\n{Output}");
+        }
+
         return _process.ExitCode;
     }
 

@@ -53,6 +53,11 @@ internal sealed class Launcher(DistributedApplicationBuilder builder, ResourceNo
     public Task SettledAsync(CancellationToken cancellationToken) => Task.WhenAll(_resources.Select(r =>
         Notifications.WaitForResourceAsync(r.Name, e => e.Snapshot.IsUp || e.Snapshot.IsOver || e.Snapshot.State?.Text == KnownResourceStates.Absent, cancellationToken)));
 
+    /// <summary>
+    /// Notes why a resource failed. The first failure counts, so call it before the state changes: others fail because of that state.
+    /// </summary>
+    public void Fail(RunningResource run, string message) => _failed.TrySetResult(new LaunchFailure(run.Name, message, run.LogFile));
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
@@ -84,10 +89,6 @@ internal sealed class Launcher(DistributedApplicationBuilder builder, ResourceNo
                 ProjectResource project => new ProjectRunner(project, run).RunAsync(_stop.Token),
                 _ => throw new DistributedApplicationException($"This launcher does not know how to run a {run.Resource.GetType().Name}."),
             }).ConfigureAwait(false);
-            if (run.Update(s => s) is { ExitCode: { } code and not 0 })
-            {
-                _failed.TrySetResult(new LaunchFailure(run.Name, $"It ended with exit code {code}.", run.LogFile));
-            }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -95,12 +96,13 @@ internal sealed class Launcher(DistributedApplicationBuilder builder, ResourceNo
         }
         catch (DependencyFailedException e)
         {
+            Fail(run, $"It waits for another resource: {e.Message}.");
             run.Enter(KnownResourceStates.FailedToStart, e.Message);
         }
         catch (Exception e)
         {
+            Fail(run, e is DistributedApplicationException ? e.Message : e.ToString());
             run.Enter(KnownResourceStates.FailedToStart, e.Message);
-            _failed.TrySetResult(new LaunchFailure(run.Name, e is DistributedApplicationException ? e.Message : e.ToString(), run.LogFile));
         }
     }
 

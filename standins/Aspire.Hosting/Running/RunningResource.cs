@@ -54,6 +54,11 @@ internal sealed class RunningResource(IResource resource, Launcher launcher, str
     public async Task FollowAsync(SupervisedProcess process, CancellationToken cancellationToken)
     {
         var code = await process.Exited.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (code != 0)
+        {
+            Launcher.Fail(this, $"It ended with exit code {code}.");
+        }
+
         Update(s => s with
         {
             State = code == 0 ? KnownResourceStates.Finished : KnownResourceStates.Exited,

@@ -32,6 +32,8 @@ internal static class Doors
             }
         }
 
+        // The CLI's way in; with several replicas, the port that they share.
+        api.WithEnvironment("Swarm__LocalUrl", api.GetEndpoint("http"));
         var https = api.GetEndpoint("https").Property(EndpointProperty.Port);
         api.WithEnvironment(context => context.EnvironmentVariables[PublicUrl] =
             settings["PublicUrl"] is { } given ? given : ReferenceExpression.Create($"https://localhost:{https}"));

@@ -8,7 +8,7 @@ install_servers() {
   missing=""
   command -v redis-server >/dev/null 2>&1 || command -v valkey-server >/dev/null 2>&1 || missing="redis-server"
   command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"
-  if [ -z "$missing" ] || docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1; then
+  if [ -z "$missing" ] || timeout 5 docker info >/dev/null 2>&1 || timeout 5 podman info >/dev/null 2>&1; then
     return 0
   fi
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -16,9 +16,8 @@ install_servers() {
     return 0
   fi
   echo "Installing$(printf ' %s' $missing) ..."
-  # Debian starts a server of its own with the package: keep it from doing so. Ours listens elsewhere, on data of its own.
   # shellcheck disable=SC2086
-  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $missing; } >/dev/null 2>&1; then
+  if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null 2>&1; then
     echo "Installing failed; going on without." >&2
   fi
 }

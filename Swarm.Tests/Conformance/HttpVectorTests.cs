@@ -97,7 +97,7 @@ public sealed class HttpVectorTests(VectorServersFixture servers) : IClassFixtur
             await server.PrepareAsync(vector);
             var bob = VectorFile.Published.Key("bob");
             var before = await server.Node.CountRowsAsync();
-            var answer = await server.Node.Http.PostJsonAsync(
+            var answer = await server.Node.Http.PostObjectAsync(
                 "/swarm/join",
                 new
                 {
@@ -233,7 +233,7 @@ public sealed class HttpVectorTests(VectorServersFixture servers) : IClassFixtur
         }
 
         var key = vector.File.Key(name);
-        var answer = await server.Node.Http.PostJsonAsync(
+        var answer = await server.Node.Http.PostObjectAsync(
             "/swarm/join",
             new
             {

@@ -34,7 +34,7 @@ internal static class DoorClient
         return await ReadAsync(await http.SendAsync(request));
     }
 
-    public static Task<DoorAnswer> PostJsonAsync(this HttpClient http, string path, object body) =>
+    public static Task<DoorAnswer> PostObjectAsync(this HttpClient http, string path, object body) =>
         http.PostAsync(path, JsonSerializer.SerializeToUtf8Bytes(body));
 
     public static async Task<DoorAnswer> SendAsync(this HttpClient http, HttpMethod method, string path)

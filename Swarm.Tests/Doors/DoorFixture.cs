@@ -70,7 +70,7 @@ internal sealed class DoorWorld : IAsyncDisposable
     public Task<DoorAnswer> JoinAsync(string name, PublicKey key, string jwt, string door = "alice") => JoinAsync(name, PublicKeyText.Format(key), jwt, door);
 
     public Task<DoorAnswer> JoinAsync(string name, string key, string jwt, string door = "alice") =>
-        Http.PostJsonAsync(
+        Http.PostObjectAsync(
             $"/agents/{door}/swarm/join",
             new
             {

@@ -25,6 +25,9 @@ public sealed class AppHostTests : IDisposable
         Assert.Equal(HttpStatusCode.OK, (await client.GetAsync(new Uri("/health", UriKind.Relative), limit.Token)).StatusCode);
         Assert.Contains("Database=swarm", await app.GetConnectionStringAsync("swarm", limit.Token), StringComparison.Ordinal);
         Assert.NotEqual(8700, app.GetEndpoint("api", "http").Port);
+        var node = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(_area, "node", "node.json"), limit.Token))!;
+        Assert.Equal(app.GetEndpoint("api", "http"), new Uri((string)node["url"]!));
+        Assert.Equal($"https://localhost:{app.GetEndpoint("api", "https").Port}", (string?)node["https_url"]);
     }
 
     [Fact]

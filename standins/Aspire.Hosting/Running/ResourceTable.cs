@@ -7,6 +7,7 @@ namespace Aspire.Hosting.Running;
 /// <summary>Shows the resources: a table redrawn in place on a terminal, else a line a change and the table once.</summary>
 internal sealed class ResourceTable : IDisposable
 {
+    private const int NarrowestTerminal = 40;
     private readonly Lock _lock = new();
     private readonly Launcher _launcher;
     private readonly bool _isTerminal = !Console.IsOutputRedirected;
@@ -30,11 +31,7 @@ internal sealed class ResourceTable : IDisposable
     {
         lock (_lock)
         {
-            if (!_isTerminal)
-            {
-                Console.Write(Render());
-            }
-
+            Console.Write(Erase() + Render(int.MaxValue));
             Console.WriteLine("Started.");
             _linesDrawn = 0;
         }
@@ -61,9 +58,9 @@ internal sealed class ResourceTable : IDisposable
 
             if (_isTerminal)
             {
-                var table = Render();
-                var clear = _linesDrawn > 0 ? $"\e[{_linesDrawn}A\e[J" : string.Empty;
-                Console.Write(clear + table);
+                // A row that wraps would spoil the count of lines to erase.
+                var table = Render(Math.Max(Console.WindowWidth, NarrowestTerminal) - 1);
+                Console.Write(Erase() + table);
                 _linesDrawn = table.Count(c => c == '\n');
                 return;
             }
@@ -77,7 +74,10 @@ internal sealed class ResourceTable : IDisposable
         }
     }
 
-    private string Render()
+    private string Erase() => _linesDrawn > 0 ? $"\e[{_linesDrawn}A\e[J" : string.Empty;
+
+    /// <param name="width">Columns that a row may take.</param>
+    private string Render(int width)
     {
         string[] head = ["RESOURCE", "STATE", "URL", "LOG"];
         var rows = _launcher.Resources.Select(r => Row(r.Resource)).Prepend(head).ToList();
@@ -85,12 +85,8 @@ internal sealed class ResourceTable : IDisposable
         var text = new StringBuilder();
         foreach (var row in rows)
         {
-            for (var column = 0; column < widths.Count; column++)
-            {
-                text.Append(row[column].PadRight(widths[column] + 2));
-            }
-
-            text.Append(row[^1]).Append('\n');
+            var line = string.Concat(row.Take(widths.Count).Select((cell, column) => cell.PadRight(widths[column] + 2))) + row[^1];
+            text.Append(line.Length > width ? line[..width] : line).Append('\n');
         }
 
         return text.ToString();
@@ -104,7 +100,8 @@ internal sealed class ResourceTable : IDisposable
         }
 
         var url = resource is IResourceWithEndpoints owner && now.Snapshot.State?.Text == KnownResourceStates.Running
-            ? string.Join(" ", resource.Annotations.OfType<EndpointAnnotation>().Where(e => e.Allocated is not null).Select(e => new EndpointReference(owner, e).Url))
+            ? string.Join(" ", resource.Annotations.OfType<EndpointAnnotation>().Where(e => e.Allocated is not null)
+                .OrderBy(e => e.Name switch { "http" => 0, "https" => 1, _ => 2 }).Select(e => new EndpointReference(owner, e).Url))
             : now.Snapshot.State?.Text == KnownResourceStates.Running ? string.Empty : now.Snapshot.Note;
         return [resource.Name, StateOf(now.Snapshot), url, now.Snapshot.LogFile is { } log ? Path.GetFileName(log) : string.Empty];
     }

@@ -33,7 +33,8 @@ public sealed class AuditVerifierTests(PostgresFixture postgres)
         Assert.Null((await verifier.VerifyAsync(exported, default)).FirstBreak);
 
         await node.ExecuteAsync("create table audit_copy as table audit_entries; create table ids_copy as table message_ids");
-        const string SomeDecision = "(writer_id, entry_no) = (select writer_id, entry_no from audit_entries where kind = 2 order by writer_id, entry_no offset 1 limit 1)";
+        const string SomeDecision =
+            "(writer_id, entry_no) = (select writer_id, entry_no from audit_entries where kind = 2 order by writer_id, entry_no offset 1 limit 1)";
         const string SomeBatch = "(writer_id, entry_no) = (select writer_id, entry_no from audit_entries where kind = 1 and messages > 0 limit 1)";
         const string Tails = "(writer_id, entry_no) in (select writer_id, max(entry_no) from audit_entries group by writer_id)";
         const string WithId = "message_id = (select message_id from message_ids order by message_no limit 1)";

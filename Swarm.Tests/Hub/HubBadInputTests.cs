@@ -84,7 +84,8 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
             }
 
             Note(faults, $"POST {path} as text/plain", await PostAsync(path, good, "text/plain"));
-            Note(faults, $"POST {path} invalid UTF-8", await PostAsync(path, [.. Encoding.UTF8.GetBytes(good[..^1] + ",\"x\":\""), 0xC3, 0x28, (byte)'"', (byte)'}']));
+            byte[] notUtf8 = [.. Encoding.UTF8.GetBytes(good[..^1] + ",\"x\":\""), 0xC3, 0x28, (byte)'"', (byte)'}'];
+            Note(faults, $"POST {path} invalid UTF-8", await PostAsync(path, notUtf8));
             Note(faults, $"POST {path} too large", await PostAsync(path, $"{good[..^1]},\"x\":\"{new string('x', 17 * 1024 * 1024)}\"}}"));
         }
 
@@ -97,7 +98,10 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
     {
         var before = await CountAsync();
         var faults = new List<string>();
-        string[] texts = ["..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--"];
+        string[] texts =
+        [
+            "..%2f..", "%20", "%ff", "%ed%a0%80", "%F0%9F%90%9D", new string('a', 8_000), "-1", "1e9", new string('9', 5_000), "0x10", "%27%3B--",
+        ];
         string[] queries =
         [
             "agents?limit=", "agents?cursor=", "swarms?limit=", "swarms?cursor=", "swarms?agent=", "agents/bob/inbox?after=", "agents/bob/inbox?cursor=",
@@ -134,11 +138,21 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
     {
         var swarm = _scene.Swarm.ToString();
         var lease = Guid.NewGuid().ToString();
-        yield return ("agents", new() { ["name"] = "alice", ["kind"] = "hosted", ["endpoint"] = "https://x.example", ["private_key"] = Bytes(32), ["display_name"] = "d", ["description"] = "d", ["default"] = false });
+        yield return ("agents", new()
+        {
+            ["name"] = "alice", ["kind"] = "hosted", ["endpoint"] = "https://x.example", ["private_key"] = Bytes(32), ["display_name"] = "d",
+            ["description"] = "d", ["default"] = false,
+        });
         yield return ("agents", new() { ["name"] = "alice", ["kind"] = "external", ["public_key"] = Bytes(32), ["default"] = false });
         yield return ("agents/nobody/tokens", new() { ["label"] = "l" });
-        yield return ("enrol", new() { ["enrolment_token"] = "t", ["name"] = "judy", ["public_key"] = Bytes(32), ["proof"] = Bytes(64), ["endpoint"] = "https://x.example" });
-        yield return ("swarms", new() { ["agent"] = "alice", ["name"] = "s", ["allow_member_invite"] = false, ["require_approval"] = false, ["swarm_id"] = swarm });
+        yield return ("enrol", new()
+        {
+            ["enrolment_token"] = "t", ["name"] = "judy", ["public_key"] = Bytes(32), ["proof"] = Bytes(64), ["endpoint"] = "https://x.example",
+        });
+        yield return ("swarms", new()
+        {
+            ["agent"] = "alice", ["name"] = "s", ["allow_member_invite"] = false, ["require_approval"] = false, ["swarm_id"] = swarm,
+        });
         yield return ($"swarms/{swarm}/invites", new() { ["agent"] = "nobody", ["expires_in_hours"] = 1, ["max_uses"] = 1 });
         yield return ("join", new() { ["agent"] = "bob", ["invite_token"] = "swarm://x@y?token=a.b.c" });
         yield return ($"swarms/{swarm}/leave", new() { ["agent"] = "nobody" });

@@ -9,6 +9,20 @@ internal sealed class ChildProcess : IAsyncDisposable
     private const int LinesKept = 400;
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(30);
 
+    // Holds a pipe from this process: when it breaks, because the test run was killed, the child goes as well.
+    private const string Keeper =
+        """
+        exec 3<&0
+        "$@" 3<&- </dev/null &
+        child=$!
+        { read -r _; kill -9 $child; } <&3 >/dev/null 2>&1 &
+        keeper=$!
+        wait $child
+        code=$?
+        kill $keeper
+        exit $code
+        """;
+
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
     private readonly Task _read;
@@ -21,16 +35,15 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    public int Id => _process.Id;
-
     /// <summary>What it wrote, both streams mixed.</summary>
     public string Output => string.Join('\n', _lines);
 
     public static ChildProcess Start(string folder, IReadOnlyDictionary<string, string?> environment, string program, params IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo(program, arguments)
+        var start = new ProcessStartInfo("sh", ["-c", Keeper, "sh", program, .. arguments])
         {
             WorkingDirectory = folder,
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             UseShellExecute = false,
@@ -63,7 +76,7 @@ internal sealed class ChildProcess : IAsyncDisposable
         catch (OperationCanceledException)
         {
             await KillAsync();
-            throw new TimeoutException($"{_process.StartInfo.FileName} did not end within {limit.TotalSeconds} s:\n{Output}");
+            throw new TimeoutException($"{string.Join(' ', _process.StartInfo.ArgumentList.Skip(3))} did not end within {limit.TotalSeconds} s:\n{Output}");
         }
 
         await _read.WaitAsync(EndLimit);
@@ -79,6 +92,9 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
 
         await _process.WaitForExitAsync().WaitAsync(EndLimit);
+
+        // Whoever could still write has ended when its streams have.
+        await _read.WaitAsync(EndLimit);
     }
 
     public async ValueTask DisposeAsync()

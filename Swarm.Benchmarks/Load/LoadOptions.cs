@@ -17,7 +17,7 @@ internal sealed record LoadOptions(int Connections, int Seconds, int WarmUpSecon
 
     public static readonly Option<int> WarmUpOption = new("--warm-up")
     {
-        Description = "How long to load before measuring, in seconds.", DefaultValueFactory = _ => 3,
+        Description = "How long to load before measuring, in seconds: the runtime compiles while it warms up.", DefaultValueFactory = _ => 20,
     };
 
     public static readonly Option<bool> JsonOption = new("--json") { Description = "End with one line that is a JSON object." };

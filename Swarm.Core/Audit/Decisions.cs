@@ -104,11 +104,11 @@ public sealed class DecisionScope(SwarmDb db)
 
     /// <summary>
     /// Locks the swarm and raises its version: call it before reading what the decision depends on. Messages that are being
-    /// committed hold the row shared, so this waits for them; messages that come later are checked against the new version.
+    /// committed hold the same lock shared, so this waits for them; messages that come later are checked against the new version.
     /// </summary>
     public async Task LockSwarmAsync(long swarmNo, CancellationToken cancellation)
     {
-        await Db.Database.ExecuteSqlAsync($"update swarms set version = version + 1 where swarm_no = {swarmNo}", cancellation);
+        await Db.Database.ExecuteSqlAsync($"select lock_swarm({swarmNo})", cancellation);
         _events.Add(new(ControlKind.Swarm, swarmNo));
     }
 

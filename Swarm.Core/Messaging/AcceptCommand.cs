@@ -45,7 +45,7 @@ internal sealed class AcceptCommand : IAsyncDisposable
     private readonly List<DateTime?> _deliveryExpiresAt = [];
     private readonly List<long> _recipient = [];
     private readonly List<long> _recipientCount = [];
-    private readonly HashSet<(long Swarm, long Version)> _fences = [];
+    private readonly SortedSet<(long Swarm, long Version)> _fences = [];
     private readonly SortedDictionary<long, long> _counts = [];
     private readonly NpgsqlParameter<DateTime> _now = new() { NpgsqlDbType = NpgsqlDbType.TimestampTz };
     private readonly NpgsqlParameter<Guid> _writer = new();
@@ -159,6 +159,12 @@ internal sealed class AcceptCommand : IAsyncDisposable
             FillDeliveries(batch[i], i + 1);
         }
 
+        foreach (var (swarm, version) in _fences)
+        {
+            _fenceSwarm.Add(swarm);
+            _fenceVersion.Add(version);
+        }
+
         foreach (var (recipient, count) in _counts)
         {
             _recipient.Add(recipient);
@@ -184,10 +190,9 @@ internal sealed class AcceptCommand : IAsyncDisposable
         _expiresAt.Add(envelope.ExpiresAt?.UtcDateTime);
         _trace.Add(message.Trace);
         _wire.Add(envelope.Wire);
-        if (message.SwarmNo is { } swarm && _fences.Add((swarm, message.SwarmVersion)))
+        if (message.SwarmNo is { } swarm)
         {
-            _fenceSwarm.Add(swarm);
-            _fenceVersion.Add(message.SwarmVersion);
+            _fences.Add((swarm, message.SwarmVersion));
         }
 
         // The audit root: over id (16 bytes, network order) and fingerprint of every message.

@@ -60,7 +60,7 @@ public sealed class FenceTests(PostgresFixture postgres) : IAsyncLifetime
         await using var kick = await HeldRow.TakeAsync(
             _node.Database,
             """
-            update swarms set version = version + 1;
+            select lock_swarm(swarm_no) from swarms;
             delete from members where name = 'mallory';
             """);
         var late = _node.Http.PostMessageAsync("bob", _scene.Signed("mallory", "bob", "late"));
@@ -80,7 +80,7 @@ public sealed class FenceTests(PostgresFixture postgres) : IAsyncLifetime
         await using var change = await HeldRow.TakeAsync(
             _node.Database,
             """
-            update swarms set version = version + 1;
+            select lock_swarm(swarm_no) from swarms;
             delete from members where name = 'mallory';
             """);
         var late = _node.Http.PostMessageAsync("bob", _scene.Signed("carol", "bob", "late"));

@@ -164,10 +164,22 @@ create table audit_entries (
 );
 create index audit_entries_by_xid on audit_entries (xid);
 
+-- The fence (design §3 promise 7) is an advisory lock a swarm: like FOR SHARE on its row, without a write to the row for every batch.
+create function swarm_lock(swarm_no bigint) returns bigint language sql immutable
+return 4611686018427387904 + swarm_no;                -- 2^62: away from the lock of the migrations
+
+-- Before a decision reads what it depends on: waits for the batches that hold the swarm, and makes later ones check again.
+create function lock_swarm(p_swarm_no bigint) returns void language plpgsql as $$
+begin
+    perform pg_advisory_xact_lock(swarm_lock(p_swarm_no));
+    update swarms set version = version + 1 where swarm_no = p_swarm_no;
+end
+$$;
+
 -- The accept statement (design §3, group commit): one call, one implicit transaction, one round trip.
 -- Each statement of the body takes a fresh snapshot, so what another replica committed while we waited for a lock is seen.
 -- Locks are taken in one order everywhere: swarms by number, message ids sorted, mailboxes by recipient. The caller passes what it
--- can count itself: fences (distinct swarm and version), deliveries with the members of their message, distinct recipients with how many
+-- can count itself: fences (distinct swarm and version, by swarm), deliveries with the members of their message, distinct recipients with how many
 -- deliveries they get, and the audit root for the case that everything is new.
 -- status by ordinal: 1 accepted, 2 duplicate, 3 id reused for another message, 4 the swarm changed since the authority check;
 -- null instead of an array: all accepted.
@@ -192,9 +204,10 @@ declare
     v_rows    bigint;
     v_root    bytea := p_root;
 begin
+    -- Shared with other batches, exclusive with whoever changes a swarm (lock_swarm); the next statement then reads current versions.
+    perform pg_advisory_xact_lock_shared(swarm_lock(k)) from unnest(f_swarm) k;
     select count(*) into v_rows
-    from (select s.swarm_no, s.version from swarms s where s.swarm_no = any (f_swarm) order by s.swarm_no for share) s
-    join unnest(f_swarm, f_version) f (swarm, version) on f.swarm = s.swarm_no and f.version = s.version;
+    from unnest(f_swarm, f_version) f (swarm, version) join swarms s on s.swarm_no = f.swarm and s.version = f.version;
 
     if v_rows = cardinality(f_swarm) then
         insert into message_ids (sender_no, message_id, fingerprint, message_no, accepted_at)

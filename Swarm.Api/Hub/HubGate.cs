@@ -30,6 +30,7 @@ internal sealed partial class HubGate(Tokens tokens, HubOptions options, AgentOp
         try
         {
             CheckHost(http.Request);
+            CheckPath(http.Request);
             if (http.GetEndpoint()?.Metadata.GetMetadata<OpenRoute>() is null)
             {
                 http.Items[PrincipalKey] = await AuthenticateAsync(http) ?? throw new SwarmException(SwarmError.Unauthenticated);
@@ -65,6 +66,15 @@ internal sealed partial class HubGate(Tokens tokens, HubOptions options, AgentOp
         return header is not null && header.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
             ? tokens.AuthenticateAsync(header[Bearer.Length..].Trim(), http.RequestAborted)
             : new((Principal?)null);
+    }
+
+    /// <summary>A client that resolves <c>tokens/..</c> by itself asks for <c>agents/NAME/</c>: that must not mean the agent.</summary>
+    private static void CheckPath(HttpRequest request)
+    {
+        if (request.Path.Value is [.., '/'])
+        {
+            throw new SwarmException(SwarmError.InvalidRequest, "No route of the Hub API ends with a slash.");
+        }
     }
 
     private void CheckHost(HttpRequest request)

@@ -71,6 +71,13 @@ public sealed class HubAccessTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_path_that_a_client_resolved_to_an_agents_folder_does_not_revoke_the_agent()
+    {
+        (await _node.Hub.DeleteHubAsync("/hub/v1/agents/bob/tokens/..")).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
+        (await _node.Hub.GetHubAsync("/hub/v1/agents/bob")).Ok();
+    }
+
+    [Fact]
     public async Task An_agents_token_opens_its_own_agent_and_nothing_else()
     {
         using var bob = _node.ClientOf(_scene.TokenOf("bob"));

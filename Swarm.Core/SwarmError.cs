@@ -22,7 +22,6 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError Forbidden = new("forbidden", "This token does not allow that.");
     public static readonly SwarmError UnknownAgent = new("unknown-agent", "There is no such agent here.");
     public static readonly SwarmError NameTaken = new("name-taken", "An agent of that name exists already.");
-    public static readonly SwarmError AgentRevoked = new("agent-revoked", "The agent has been revoked.");
     public static readonly SwarmError KeyNotHeld = new("key-not-held", "The node does not hold this agent's key; send a signed message.");
 
     // Swarms
@@ -46,8 +45,6 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError InvalidSignature = new("invalid-signature", "The signature does not verify.");
     public static readonly SwarmError WrongRecipient = new("wrong-recipient", "The message is not addressed to this agent.");
     public static readonly SwarmError MessageIdReused = new("message-id-reused", "The sender used this message id for another message.");
-    public static readonly SwarmError MessageExpired = new("message-expired", "The message had expired when it arrived.");
-    public static readonly SwarmError UnknownMessage = new("unknown-message", "There is no such message in this inbox.");
     public static readonly SwarmError LeaseLost = new("lease-lost", "The lease is unknown, or has run out.");
 
     // The node

@@ -11,7 +11,7 @@ internal static class SendCommand
     /// <summary>Any delivery failure, an unknown recipient included, is a network error here (ASP §15).</summary>
     private static readonly Dictionary<string, int> OwnExitCodes = new()
     {
-        ["unknown-agent"] = ExitCode.Network, ["wrong-recipient"] = ExitCode.Network, ["agent-revoked"] = ExitCode.Network,
+        ["unknown-agent"] = ExitCode.Network, ["wrong-recipient"] = ExitCode.Network,
     };
 
     public static SwarmCommand Create(OpenSession open)

@@ -13,7 +13,7 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
     /// <summary>The most recipients of one message: in base64 it stays below the 8,000 bytes that a payload may have.</summary>
     public const int PacketAgentsMax = 700;
 
-    private const string Channel = "swarm_signals";
+    internal const string Channel = "swarm_signals";
     private static readonly TimeSpan ReconnectDelay = TimeSpan.FromMilliseconds(250);
 
     private NpgsqlConnection? _sender;
@@ -33,8 +33,11 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
         {
             try
             {
-                _sender ??= await OpenSenderAsync(cancellation);
-                await using var command = new NpgsqlCommand("select pg_notify($1, $2)", _sender);
+                _sender ??= await database.OpenConnectionAsync(cancellation);
+
+                // A notification is not durable anyway; with this, its commit does not wait for the disk. It holds for this transaction
+                // alone: the session goes back to a pool from which messages are committed.
+                await using var command = new NpgsqlCommand("select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)", _sender);
                 command.Parameters.Add(new() { Value = Channel });
                 command.Parameters.Add(new() { Value = Convert.ToBase64String(packet) });
                 _ = await command.ExecuteNonQueryAsync(cancellation);
@@ -85,16 +88,6 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
     {
         byte[] packet = new byte[payload.Length];
         return Convert.TryFromBase64String(payload, packet, out int length) ? packet[..length] : [];
-    }
-
-    private async Task<NpgsqlConnection> OpenSenderAsync(CancellationToken cancellation)
-    {
-        NpgsqlConnection connection = await database.OpenConnectionAsync(cancellation);
-
-        // A notification is not durable anyway; with this, its commit does not wait for the disk.
-        await using var relax = new NpgsqlCommand("set synchronous_commit = off", connection);
-        _ = await relax.ExecuteNonQueryAsync(cancellation);
-        return connection;
     }
 
     private async Task DropSenderAsync()

@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using Swarm.Core.Identity;
 using Swarm.Core.Signals;
 using Swarm.Tests.Infrastructure;
 
@@ -34,6 +36,36 @@ public sealed class PostgresSignalBusTests(PostgresFixture postgres) : SignalBus
 
     [Fact]
     public Task An_outage_is_survived_and_told_once() => AnOutageIsSurvivedAndToldOnceAsync();
+
+    [Fact]
+    public async Task A_connection_that_carried_signals_commits_to_the_disk_again_for_whoever_gets_it_next()
+    {
+        // Without the reset of a returned session, as behind a pooler: what the bus set must not outlive its own transaction.
+        await using var source = NpgsqlDataSource.Create(
+            new NpgsqlConnectionStringBuilder(_database) { NoResetOnClose = true, MaxPoolSize = 2 }.ConnectionString);
+        await using var listener = new NpgsqlConnection(_database);
+        await listener.OpenAsync();
+        await using (var listen = new NpgsqlCommand($"listen {PostgresSignalBus.Channel}", listener))
+        {
+            await listen.ExecuteNonQueryAsync();
+        }
+
+        using (var bus = new PostgresSignalBus(source, new LocalSignals(), new ControlEvents(), NullLogger<PostgresSignalBus>.Instance))
+        {
+            await bus.StartAsync(default);
+            bus.Publish([new AgentId(1)]);
+            Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(10)));
+            await bus.StopAsync(default);
+        }
+
+        await using var first = await source.OpenConnectionAsync();
+        await using var second = await source.OpenConnectionAsync();
+        foreach (var connection in new[] { first, second })
+        {
+            await using var show = new NpgsqlCommand("show synchronous_commit", connection);
+            Assert.Equal("on", await show.ExecuteScalarAsync());
+        }
+    }
 
     private protected override Task BreakAsync() => RunAsync(
         $"alter database {Name} allow_connections false",

@@ -5,6 +5,7 @@ using Swarm.Core.Audit;
 using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
+using Swarm.Core.Messaging.Limits;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 using Swarm.Core.Swarms;
@@ -26,6 +27,7 @@ public static class CoreServices
 
         services.AddSingleton<Migrator>().AddSingleton<StartupChecks>().AddSingleton<Backup>().AddSingleton<NodeFigures>();
         services.AddSignals();
+        services.AddLimits(configuration);
         services.AddSingleton<Decisions>().AddSingleton<AuditVerifier>();
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();

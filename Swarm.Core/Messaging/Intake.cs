@@ -4,12 +4,13 @@ using System.Security.Cryptography;
 using NSec.Cryptography;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.Limits;
+using Swarm.Core.Presence;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
-public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limits, IntakeMeter meter, TimeProvider time)
+public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
     public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
@@ -165,9 +166,10 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
         return true;
     }
 
-    /// <summary>Counts a verified message against its sender and its swarm; what came of the one that refuses, else of the sender's.</summary>
+    /// <summary>The sender is here; counts its verified message against it and its swarm; what came of the one that refuses, else of the sender's.</summary>
     private RateDecision TakeQuota(Member sender, Roster roster)
     {
+        seen.Note(sender.Agent);
         var own = limits.Take(RateKey.Sender(sender.Agent));
         return own.IsAllowed && limits.Take(RateKey.Swarm(roster.SwarmNo)) is { IsAllowed: false } common ? common : own;
     }

@@ -4,6 +4,7 @@ using System.Threading.Channels;
 using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
+using Swarm.Core.Presence;
 using Swarm.Core.Signals;
 
 namespace Swarm.Api.Hub;
@@ -15,11 +16,14 @@ internal static class HubStream
     public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
     public static async Task Follow(
-        HttpContext http, string agent, AgentDirectory directory, Inbox inbox, InboxStream stream, ControlEvents control, HubGate gate, TimeProvider time)
+        HttpContext http, string agent, AgentDirectory directory, Inbox inbox, InboxStream stream, ControlEvents control, HubGate gate, LastSeen seen,
+        TimeProvider time)
     {
         var profile = await http.SeeAsync(directory, agent);
         var (newest, oldest) = await inbox.BoundsAsync(profile.Id, http.RequestAborted);
         var after = Position(http) ?? newest;
+        // An operator who looks on does not make an agent present.
+        Action isHere = HubGate.PrincipalOf(http).Agent == profile.Id ? () => seen.Note(profile.Id) : static () => { };
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         // A channel, because nothing of it must be disposed: an event may still be on its way when the stream has ended.
         var changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -49,7 +53,8 @@ internal static class HubStream
 
             // An id without data is no event, but tells a reader of "from now on" where to resume.
             await WriteAsync(http, $": swarm\nid: {after}\n\n", ended.Token);
-            await WriteAllAsync(http, stream.FollowAsync(profile.Id, after, ended.Token).GetAsyncEnumerator(ended.Token), time, ended.Token);
+            await WriteAllAsync(
+                http, stream.FollowAsync(profile.Id, after, ended.Token).GetAsyncEnumerator(ended.Token), isHere, time, ended.Token);
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
         {
@@ -65,7 +70,7 @@ internal static class HubStream
     }
 
     private static async Task WriteAllAsync(
-        HttpContext http, IAsyncEnumerator<InboxItem> items, TimeProvider time, CancellationToken cancellation)
+        HttpContext http, IAsyncEnumerator<InboxItem> items, Action isHere, TimeProvider time, CancellationToken cancellation)
     {
         await using var all = items;
         var next = items.MoveNextAsync().AsTask();
@@ -73,6 +78,7 @@ internal static class HubStream
         {
             while (true)
             {
+                isHere();
                 try
                 {
                     await next.WaitAsync(Heartbeat, time, cancellation);

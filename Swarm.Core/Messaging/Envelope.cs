@@ -1,5 +1,6 @@
 using NSec.Cryptography;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging.Limits;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Messaging;
@@ -77,5 +78,8 @@ public enum ReceiptStatus
 /// <param name="RetryAfterSeconds">With <see cref="SwarmError.TooBusy"/> and its like: whole seconds to wait, else 0.</param>
 public readonly record struct Receipt(ReceiptStatus Status, long Seq, int Recipients, SwarmError? Error, int RetryAfterSeconds)
 {
+    /// <summary>The sender's budget after this message; default when it was refused before it was counted.</summary>
+    public RateDecision Budget { get; init; }
+
     public static Receipt Refuse(SwarmError error, int retryAfterSeconds = 0) => new(ReceiptStatus.Refused, 0, 0, error, retryAfterSeconds);
 }

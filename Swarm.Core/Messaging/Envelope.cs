@@ -1,3 +1,4 @@
+using NSec.Cryptography;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.Limits;
 using Swarm.Core.Swarms;
@@ -42,6 +43,9 @@ public sealed class Envelope
 
     /// <summary>The signature as decoded; any length, what is not 64 bytes does not verify.</summary>
     public required ReadOnlyMemory<byte> Signature { get; init; }
+
+    /// <summary>The key with which this node itself signed the message just now; null when somebody else did. It need not be verified then.</summary>
+    public PublicKey? SignedHereWith { get; init; }
 
     /// <summary>The bytes that arrived. Must stay untouched until <see cref="Intake.AcceptAsync"/> has completed.</summary>
     public required ReadOnlyMemory<byte> Wire { get; init; }

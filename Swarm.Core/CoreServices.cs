@@ -32,6 +32,7 @@ public static class CoreServices
         services.AddSingleton<LastSeen>();
         services.AddSingleton<Decisions>().AddSingleton<AuditVerifier>();
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
+        services.AddSingleton<Sessions>().AddHostedService(s => s.GetRequiredService<Sessions>());
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();

@@ -69,9 +69,6 @@ internal sealed partial class HubGate(
 
     public static Principal PrincipalOf(HttpContext http) => (Principal)http.Items[PrincipalKey]!;
 
-    /// <summary>Whether the token that the request came with is still valid; asked again while a stream lives.</summary>
-    public async ValueTask<bool> IsStillValidAsync(HttpContext http) => await AuthenticateAsync(http) is not null;
-
     private ValueTask<Principal?> AuthenticateAsync(HttpContext http)
     {
         const string Bearer = "Bearer ";

@@ -29,7 +29,7 @@ public static class CoreServices
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
-        services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>().AddSingleton<Expiry>();
+        services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>().AddSingleton<Expiry>();
         return services;
     }
 

@@ -22,6 +22,8 @@ internal static class ConformanceFeatures
         new("ASP-13", "Attachments, references and metadata arrive unchanged", 'W'),
         new("ASP-14", "Reply, thread, priority and expiry arrive unchanged", 'W'),
         new("ASP-15", "The builder refuses a message without recipient, swarm or content", 'L'),
+        new("ASP-17", "The stored text of a message is TOON, byte for byte", 'L'),
+        new("ASP-18", "Stored JSON is shown as TOON", 'L'),
         new("ASP-20", "Invites are made byte for byte", 'W'),
         new("ASP-21", "Invites are read by the joiner, with every error", 'W'),
         new("ASP-22", "Invites are checked by the master, in order", 'W'),
@@ -42,5 +44,13 @@ internal static class ConformanceFeatures
         new("ASP-41", "No X- header is required", 'W'),
         new("ASP-42", "Limits of body, content and nesting", 'H'),
         new("ASP-43", "The time window, and the memory of ids", 'H'),
+        new("ASP-65", "The inbox list with its filters and limits", 'L'),
+        new("ASP-66", "The inbox counts", 'L'),
+        new("ASP-67", "One message, which is read by looking at it", 'L'),
+        new("ASP-68", "Read, archive, delete, each from where it may", 'L'),
+        new("ASP-69", "The same for 1 to 100 messages at once", 'L'),
+        new("ASP-70", "The outbox list and counts", 'L'),
+        new("ASP-71", "The local endpoints ask for a token", 'H'),
+        new("ASP-72", "Lists go on beyond 100 rows", 'H'),
     ];
 }

@@ -27,6 +27,7 @@ public static partial class AgentSwarmEndpoints
             door.Map("/{**rest}", NotFound);
         }
 
+        LocalEndpoints.Map(app);
         return app;
     }
 
@@ -36,6 +37,7 @@ public static partial class AgentSwarmEndpoints
         services.AddOptions<AgentSwarmOptions>()
             .BindConfiguration(AgentSwarmOptions.Section)
             .Validate(options => Enum.IsDefined(options.Compatibility), "AgentSwarm:Compatibility must be Strict or Reference")
+            .Validate(options => Enum.IsDefined(options.LocalApi), "AgentSwarm:LocalApi must be Protected or Open")
             .ValidateOnStart();
         services.AddHostedService<CompatibilityGuard>();
         return services;
@@ -106,16 +108,16 @@ public static partial class AgentSwarmEndpoints
     private static Task GetInfoAsync(HttpContext context, AgentProfile agent) =>
         AgentSwarmErrors.WriteJsonAsync(context.Response, StatusCodes.Status200OK, agent, AgentSwarmMapper.WriteInfo);
 
-    private static Task NotFound(HttpContext context) =>
+    internal static Task NotFound(HttpContext context) =>
         AgentSwarmErrors.WriteDetailAsync(context.Response, StatusCodes.Status404NotFound, "Not Found");
 
-    private static RequestDelegate MethodNotAllowed(string allowed) => context =>
+    internal static RequestDelegate MethodNotAllowed(string allowed) => context =>
     {
         context.Response.Headers.Allow = allowed;
         return AgentSwarmErrors.WriteDetailAsync(context.Response, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed");
     };
 
-    private static Task RefuseBodyAsync(HttpResponse response)
+    internal static Task RefuseBodyAsync(HttpResponse response)
     {
         // What is left of the body is not worth reading.
         response.Headers.Connection = "close";
@@ -123,7 +125,20 @@ public static partial class AgentSwarmEndpoints
     }
 
     /// <summary>What every route has around it: a plain path, a known agent, and an answer in the protocol's form whatever happens.</summary>
-    private static RequestDelegate Guarded(Func<HttpContext, AgentProfile, Task> handle) => async context =>
+    internal static RequestDelegate Guarded(Func<HttpContext, AgentProfile, Task> handle) => Shielded(async context =>
+    {
+        if (await FindAgentAsync(context) is { } agent)
+        {
+            await handle(context, agent);
+        }
+        else
+        {
+            await NotFound(context);
+        }
+    });
+
+    /// <summary>The same without an agent.</summary>
+    internal static RequestDelegate Shielded(RequestDelegate handle) => async context =>
     {
         try
         {
@@ -141,14 +156,7 @@ public static partial class AgentSwarmEndpoints
                 return;
             }
 
-            if (await FindAgentAsync(context) is { } agent)
-            {
-                await handle(context, agent);
-            }
-            else
-            {
-                await NotFound(context);
-            }
+            await handle(context);
         }
         catch (SwarmException refused) when (!context.Response.HasStarted)
         {

@@ -18,12 +18,30 @@ public enum AgentSwarmCompatibility
     Reference,
 }
 
+/// <summary>Who may use the local endpoints, <c>/api/inbox</c> and <c>/api/outbox</c> (ASP §9).</summary>
+public enum AgentSwarmLocalApi
+{
+    /// <summary>Holders of a token of the node or of the agent.</summary>
+    Protected,
+
+    /// <summary>
+    /// Everybody who reaches the port, as the default agent: what the reference's command line needs. Refused when anything but loopback
+    /// is listened on.
+    /// </summary>
+    Open,
+}
+
 /// <summary>Configuration section <c>AgentSwarm</c>.</summary>
 public sealed class AgentSwarmOptions
 {
     public const string Section = "AgentSwarm";
 
     public AgentSwarmCompatibility Compatibility { get; set; } = AgentSwarmCompatibility.Strict;
+
+    public AgentSwarmLocalApi LocalApi { get; set; } = AgentSwarmLocalApi.Protected;
+
+    /// <summary>True when the local endpoints ask for no token.</summary>
+    public bool IsLocalApiOpen => LocalApi == AgentSwarmLocalApi.Open || Compatibility == AgentSwarmCompatibility.Reference;
 }
 
 /// <summary>Says the reference mode loudly at the start, and stops a start that would offer it to a network.</summary>
@@ -36,6 +54,11 @@ internal sealed partial class CompatibilityGuard(
         if (options.Value.Compatibility == AgentSwarmCompatibility.Reference)
         {
             ReferenceModeIsOn(log);
+        }
+
+        if (options.Value.IsLocalApiOpen)
+        {
+            LocalApiIsOpen(log);
             Refuse(ConfiguredUrls(configuration));
         }
 
@@ -45,7 +68,7 @@ internal sealed partial class CompatibilityGuard(
     /// <summary>After it listens: what it really bound, should something else have named it.</summary>
     public Task StartedAsync(CancellationToken cancellationToken)
     {
-        if (options.Value.Compatibility == AgentSwarmCompatibility.Reference)
+        if (options.Value.IsLocalApiOpen)
         {
             Refuse(server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []);
         }
@@ -81,17 +104,23 @@ internal sealed partial class CompatibilityGuard(
         return endpoints.Count > 0 ? endpoints : (configuration["urls"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 
-    private static void Refuse(IEnumerable<string> urls)
+    private void Refuse(IEnumerable<string> urls)
     {
         if (urls.FirstOrDefault(url => !IsLoopback(url)) is { } open)
         {
             throw new InvalidOperationException(
-                $"AgentSwarm:Compatibility=Reference accepts unverified messages, so every endpoint must be on loopback; {open} is not. "
-                + "Remove the switch, or bind to 127.0.0.1.");
+                (options.Value.Compatibility == AgentSwarmCompatibility.Reference
+                    ? "AgentSwarm:Compatibility=Reference accepts unverified messages"
+                    : "AgentSwarm:LocalApi=Open shows the default agent's inbox to everybody")
+                + $", so every endpoint must be on loopback; {open} is not. Remove the switch, or bind to 127.0.0.1.");
         }
     }
 
     [LoggerMessage(EventId = 2101, Level = LogLevel.Warning, Message =
         "AgentSwarm:Compatibility=Reference: signatures, senders, times and recipients are NOT checked at /swarm and /agents. For tests only")]
     private static partial void ReferenceModeIsOn(ILogger log);
+
+    [LoggerMessage(EventId = 2105, Level = LogLevel.Warning, Message =
+        "/api/inbox and /api/outbox ask for NO token: everybody on this machine reads and deletes the default agent's messages")]
+    private static partial void LocalApiIsOpen(ILogger log);
 }

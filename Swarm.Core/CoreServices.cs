@@ -22,6 +22,7 @@ public static class CoreServices
         services.AddSingleton(new KeyVaultOptions { MasterKey = configuration["Swarm:MasterKey"] ?? "" });
         services.AddSingleton(new DataFolderOptions { Path = configuration["Swarm:DataFolder"] ?? "" });
         services.AddSingleton(Bind<AgentOptions>(configuration, "Swarm"));
+        services.AddSingleton(Bind<RetentionOptions>(configuration, "Retention"));
 
         services.AddSingleton<Migrator>().AddSingleton<StartupChecks>().AddSingleton<Backup>().AddSingleton<NodeFigures>();
         services.AddSignals();
@@ -29,7 +30,7 @@ public static class CoreServices
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
-        services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>().AddSingleton<Expiry>();
+        services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
         return services;
     }
 
@@ -40,6 +41,10 @@ public static class CoreServices
         services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
         return services;
     }
+
+    /// <summary>What happens without a request: expiry, and the deliveries of large and scheduled messages.</summary>
+    public static IServiceCollection AddSwarmDelivery(this IServiceCollection services) =>
+        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>();
 
     private static T Bind<T>(IConfiguration configuration, string section)
         where T : class, new()

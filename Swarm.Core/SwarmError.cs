@@ -13,6 +13,7 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError BodyTooLarge = new("body-too-large", "The request body is larger than this door accepts.");
     public static readonly SwarmError ContentTooLong = new("content-too-long", "The message content is longer than this door accepts.");
     public static readonly SwarmError InvalidTimestamp = new("invalid-timestamp", "The timestamp is unreadable, too old, or too far ahead.");
+    public static readonly SwarmError InvalidSchedule = new("invalid-schedule", "A message can be scheduled at most 5 days ahead, and before it expires.");
     public static readonly SwarmError InvalidName = new("invalid-name", "The name does not follow the grammar, or is reserved.");
     public static readonly SwarmError InvalidKey = new("invalid-key", "The public key is not 32 bytes of a valid Ed25519 key.");
     public static readonly SwarmError LimitReached = new("limit-reached", "A limit of this node is reached.");

@@ -12,8 +12,8 @@ if (builder.Configuration.GetConnectionString("redis") is not null)
     builder.AddRedisClient("redis");
 }
 
-builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration);
-builder.Services.AddHostedService<ExpiryLoop>();
+builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
+builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>();
 
 var app = builder.Build();
 return await WorkerCommands.RunAsync(app, args);

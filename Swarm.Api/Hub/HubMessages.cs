@@ -97,12 +97,6 @@ internal static class HubMessages
             throw new SwarmException(SwarmError.InvalidRequest, "message_id is a UUID with hyphens.");
         }
 
-        DateTimeOffset expiry = default;
-        if (request.ExpiresAt is { } expiresAt && !AspTimestamp.TryParseAny(expiresAt, out expiry))
-        {
-            throw new SwarmException(SwarmError.InvalidRequest, "expires_at is a time like 2026-11-21T15:30:00.000Z.");
-        }
-
         return new(HubSwarms.Id(HubRequests.Required(request.SwarmId, "swarm_id")), HubRequests.Required(request.Content, "content"))
         {
             To = request.To ?? AgentName.Broadcast,
@@ -110,7 +104,8 @@ internal static class HubMessages
             Priority = Word(request.Priority, "normal", AspWords.TryParsePriority, Priority.Normal, "priority is low, normal or high."),
             InReplyTo = Text(request.InReplyTo, "in_reply_to"),
             ThreadId = Text(request.ThreadId, "thread_id"),
-            ExpiresAt = request.ExpiresAt is null ? null : expiry,
+            ExpiresAt = Time(request.ExpiresAt, "expires_at"),
+            DeliverAt = Time(request.DeliverAt, "deliver_at"),
             Attachments = Kind(request.Attachments, System.Text.Json.JsonValueKind.Array, "attachments"),
             References = Kind(request.References, System.Text.Json.JsonValueKind.Array, "references"),
             Metadata = Kind(request.Metadata, System.Text.Json.JsonValueKind.Object, "metadata"),
@@ -126,6 +121,11 @@ internal static class HubMessages
         word is null || word == absent ? unset
         : parse(Encoding.UTF8.GetBytes(word), out var value) ? value
         : throw new SwarmException(SwarmError.InvalidRequest, error);
+
+    private static DateTimeOffset? Time(string? text, string name) =>
+        text is null ? null
+        : AspTimestamp.TryParseAny(text, out var time) ? time
+        : throw new SwarmException(SwarmError.InvalidRequest, $"{name} is a time like 2026-11-21T15:30:00.000Z.");
 
     private static string? Text(string? text, string name) =>
         text is null || text.Length is > 0 and <= Sending.ReferenceLengthMax

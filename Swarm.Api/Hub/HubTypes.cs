@@ -78,6 +78,8 @@ public sealed record SendRequest
 
     public string? ExpiresAt { get; init; }
 
+    public string? DeliverAt { get; init; }
+
     public JsonElement? Attachments { get; init; }
 
     public JsonElement? References { get; init; }

@@ -38,7 +38,7 @@ internal static class ExpiryText
         TryParse(text, now, out var expiresAt)
             ? expiresAt
             : throw CliException.BadArguments(
-                $"'{Shown.Short(text)}' is no time to expire at.",
+                $"'{Shown.Short(text)}' is no time.",
                 "Write a duration (90s, 30m, 2h, 7d) or a time such as 2026-12-31T18:00:00Z.");
 
     private static bool HasZone(string text) =>

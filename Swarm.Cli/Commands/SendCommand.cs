@@ -38,6 +38,10 @@ internal static class SendCommand
         {
             Description = "When it loses its worth: 90s, 30m, 2h, 7d, or a time such as 2026-12-31T18:00:00Z.", HelpName = "WHEN",
         };
+        var at = new Option<string?>("--at")
+        {
+            Description = "Deliver it then, not now: 90s, 30m, 2h, 5d, or a time such as 2026-12-31T18:00:00Z; at most 5 days ahead.", HelpName = "WHEN",
+        };
         priority.AcceptOnlyFromAmong("low", "normal", "high");
         type.AcceptOnlyFromAmong("message", "notification", "system");
         var command = new SwarmCommand("send", "Send a message to a member or to everybody in a swarm.")
@@ -48,10 +52,11 @@ internal static class SendCommand
                 "swarm send --as alice -t bob -m 'Can you review this?' --priority high",
                 "git diff | swarm send -t bob",
                 "swarm send -t bob --file report.md --expires 2h",
+                "swarm send -t bob -m 'Stand-up in five minutes' --at 2026-11-23T08:55:00Z",
             ],
             ExitCodes = OwnExitCodes,
         };
-        foreach (var option in new Option[] { swarm, text, file, allowEmpty, to, priority, type, replyTo, thread, expires })
+        foreach (var option in new Option[] { swarm, text, file, allowEmpty, to, priority, type, replyTo, thread, expires, at })
         {
             command.Add(option);
         }
@@ -61,6 +66,7 @@ internal static class SendCommand
             var recipient = parsed.GetValue(to) is { } name ? AgentNameText.Parse(name) : OutgoingMessage.Broadcast;
             var now = session.Environment.Clock.GetUtcNow();
             DateTimeOffset? expiry = parsed.GetValue(expires) is { } when ? ExpiryText.Parse(when, now) : null;
+            DateTimeOffset? deliverAt = parsed.GetValue(at) is { } later ? ExpiryText.Parse(later, now) : null;
             var content = MessageContent.Read(parsed.GetValue(text), parsed.GetValue(file), parsed.GetValue(allowEmpty), session.Terminal);
             var agent = session.ActingAgent;
             var client = await session.ForAgentAsync(agent, cancellation);
@@ -75,6 +81,7 @@ internal static class SendCommand
                 InReplyTo = parsed.GetValue(replyTo),
                 ThreadId = parsed.GetValue(thread),
                 ExpiresAt = expiry,
+                DeliverAt = deliverAt,
             };
             var sent = await client.SendAsync(message, cancellation: cancellation);
             return session.Done(

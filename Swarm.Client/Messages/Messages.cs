@@ -32,6 +32,9 @@ public sealed record OutgoingMessage
     /// <summary>When it loses its worth and is no longer delivered; null for never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    /// <summary>When it is to be delivered, at most 5 days ahead; null for at once.</summary>
+    public DateTimeOffset? DeliverAt { get; init; }
+
     /// <summary>A JSON array of attachments (ASP §3); not signed.</summary>
     public JsonElement? Attachments { get; init; }
 

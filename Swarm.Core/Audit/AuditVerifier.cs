@@ -27,6 +27,7 @@ public sealed class AuditVerifier(NpgsqlDataSource database, TimeProvider time)
     public static readonly TimeSpan IdsKeptFor = TimeSpan.FromDays(8);
 
     private const short Decision = 2;
+    private const short Expansion = 3;
 
     /// <summary>The heads of all chains, to be kept elsewhere.</summary>
     public async Task<IReadOnlyList<AuditHead>> ExportHeadsAsync(CancellationToken cancellation)
@@ -85,7 +86,7 @@ public sealed class AuditVerifier(NpgsqlDataSource database, TimeProvider time)
                 entryNo != chain.EntryNo ? $"Entry {chain.EntryNo} is missing."
                 : !reader.GetFieldValue<byte[]>(5).AsSpan().SequenceEqual(previous.Head) ? "It does not follow the entry before it."
                 : !reader.GetFieldValue<byte[]>(6).AsSpan().SequenceEqual(chain.Head) ? "Its hash is not that of its content."
-                : reader.GetInt16(2) == Decision && !IsRootOf(root, detail) ? "Its text was changed."
+                : reader.GetInt16(2) is Decision or Expansion && !IsRootOf(root, detail) ? "Its text was changed."
                 : expected.Remove((writer, entryNo), out var hash) && hash != Convert.ToHexStringLower(chain.Head) ? "It is not the entry that was exported."
                 : null;
             if (reason is not null)

@@ -19,76 +19,17 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
     /// <summary>The longest lease, in seconds.</summary>
     public const int LeaseSecondsMax = 3_600;
 
-    /// <summary>How many waiting deliveries one call looks through to find lanes.</summary>
-    public const int ScanMax = 1_000;
-
-    // Leases that ran out go back first; then free lanes with something due are claimed, then their head rows.
-    private const string ReturnExpired =
-        """
-        with ended as (
-            update lanes set lease_id = null, leased_until = null
-            where (recipient_no, sender_no, priority) in (
-                select recipient_no, sender_no, priority from lanes
-                where recipient_no = $1 and leased_until <= $2 order by sender_no, priority for update skip locked)
-            returning recipient_no, sender_no, priority)
-        update deliveries d set state = 0, lease_id = null, attempts = least(attempts + 1, 32767)
-        from ended e
-        where d.recipient_no = e.recipient_no and d.sender_no = e.sender_no and d.priority = e.priority and d.state = 1
-          and d.seq > (select queue_head from mailboxes where recipient_no = $1)
-        """;
-
-    private const string MoveHead =
-        """
-        update mailboxes b set queue_head = f.head
-        from (select coalesce((select min(d.seq) - 1 from deliveries d join mailboxes m on m.recipient_no = d.recipient_no
-                               where d.recipient_no = $1 and d.seq > m.queue_head and d.state in (0, 1)),
-                              (select last_seq from mailboxes where recipient_no = $1)) as head) f
-        where b.recipient_no = $1 and f.head > b.queue_head + 100
-        """;
-
-    private const string MakeLanes =
-        """
-        insert into lanes (recipient_no, sender_no, priority)
-        select distinct $1::bigint, sender_no, priority from (
-            select sender_no, priority from deliveries
-            where recipient_no = $1 and seq > (select queue_head from mailboxes where recipient_no = $1) and state = 0
-            order by seq limit $2) w
-        order by sender_no, priority
-        on conflict do nothing
-        """;
-
-    private const string Claim =
-        """
-        with free as (
-            select l.sender_no, l.priority from lanes l
-            where l.recipient_no = $1 and l.lease_id is null and (l.held_until is null or l.held_until <= $3)
-            order by l.priority desc, l.sender_no
-            for update skip locked
-        ), picked as (
-            select d.message_no, d.seq, d.sender_no, d.priority from deliveries d join free f using (sender_no, priority)
-            where d.recipient_no = $1 and d.seq > (select queue_head from mailboxes where recipient_no = $1) and d.state = 0
-              and (d.due_at is null or d.due_at <= $3) and (d.expires_at is null or d.expires_at > $3)
-            order by d.priority desc, d.seq limit $5
-        ), claimed as (
-            update lanes l set lease_id = $2, leased_until = $4
-            from (select distinct sender_no, priority from picked) p
-            where l.recipient_no = $1 and l.sender_no = p.sender_no and l.priority = p.priority
-        ), leased as (
-            update deliveries d set state = 1, lease_id = $2 from picked p
-            where d.message_no = p.message_no and d.recipient_no = $1 and d.state = 0
-            returning d.message_no, d.seq, d.state
-        )
-        select l.seq, l.state, m.accepted_at, m.verified, m.wire
-        from leased l join messages m on m.message_no = l.message_no
-        order by l.seq
-        """;
+    /// <summary>How many waiting deliveries of a recipient one call looks through: within these a higher priority overtakes a lower one.</summary>
+    public const int ScanMax = 10_000;
 
     // A lane is held only while something of its lease is left.
     private const string FreeEmptyLanes =
         """
         update lanes l set lease_id = null, leased_until = null
         where l.recipient_no = $1 and l.lease_id = $2 and not exists (
-            select 1 from deliveries d where d.lease_id = $2 and d.sender_no = l.sender_no and d.priority = l.priority)
+            select 1 from deliveries d
+            where d.recipient_no = $1 and d.seq > coalesce((select head from queue_heads where recipient_no = $1), 0)
+              and d.lease_id = $2 and d.sender_no = l.sender_no and d.priority = l.priority)
         """;
 
     /// <summary>Leases the heads of free lanes; the list is empty when nothing is due.</summary>
@@ -97,29 +38,19 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
         var id = Guid.CreateVersion7();
         var now = time.GetUtcNow();
         var until = now + duration;
-        await using var connection = await database.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await ExecuteAsync(connection, ReturnExpired, cancellation, recipient.Value, now.UtcDateTime);
-        await ExecuteAsync(connection, MoveHead, cancellation, recipient.Value);
-        await ExecuteAsync(connection, MakeLanes, cancellation, recipient.Value, ScanMax);
-        List<InboxItem> items;
-        await using (var command = Command(
-            connection, Claim, recipient.Value, id, now.UtcDateTime, until.UtcDateTime, Math.Min(max, LeaseItemsMax)))
-        await using (var reader = await command.ExecuteReaderAsync(cancellation))
+        await using var command = database.CreateCommand(
+            """
+            select seq, state, accepted_at, verified, wire
+            from lease_deliveries(array[$1::bigint], $2, $3, $4, $5, $6, $7)
+            """);
+        foreach (var value in new object[]
+            { recipient.Value, id, now.UtcDateTime, until.UtcDateTime, Math.Min(max, LeaseItemsMax), (long)Inbox.PageBytesMax, ScanMax })
         {
-            items = await Inbox.ReadItemsAsync(reader, cancellation);
+            command.Parameters.Add(new() { Value = value });
         }
 
-        // What did not fit into the page goes back at once, and a lane of which nothing fitted stays free.
-        await ExecuteAsync(
-            connection,
-            "update deliveries set state = 0, lease_id = null where lease_id = $1 and not seq = any ($2)",
-            cancellation,
-            id,
-            items.Select(i => i.Seq).ToArray());
-        await ExecuteAsync(connection, FreeEmptyLanes, cancellation, recipient.Value, id);
-        await transaction.CommitAsync(cancellation);
-        return new(id, until, items);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return new(id, until, await Inbox.ReadItemsAsync(reader, long.MaxValue, cancellation));
     }
 
     /// <summary>Acknowledges leased deliveries; a lane is free again when the last of its lease is settled.</summary>

@@ -10,13 +10,13 @@ namespace Swarm.Core.Messaging;
 /// The accept statement on one connection: columns go as arrays, one round trip a batch, prepared once. The lists are kept
 /// between batches, so a batch allocates what Npgsql itself needs and no more.
 /// </summary>
-internal sealed class AcceptCommand : IAsyncDisposable
+internal sealed partial class AcceptCommand : IAsyncDisposable
 {
     private const string Sql =
         """
         select status, seq, recipients, audit_hash
-        from accept_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-                             $25, $26, $27, $28)
+        from accept_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+                          $25, $26, $27, $28, $29)
         """;
 
     private readonly NpgsqlConnection _connection;
@@ -45,6 +45,7 @@ internal sealed class AcceptCommand : IAsyncDisposable
     private readonly List<DateTime?> _deliveryExpiresAt = [];
     private readonly List<long> _recipient = [];
     private readonly List<long> _recipientCount = [];
+    private readonly List<bool> _outgoing = [];
     private readonly SortedSet<(long Swarm, long Version)> _fences = [];
     private readonly SortedDictionary<long, long> _counts = [];
     private readonly NpgsqlParameter<DateTime> _now = new() { NpgsqlDbType = NpgsqlDbType.TimestampTz };
@@ -81,6 +82,7 @@ internal sealed class AcceptCommand : IAsyncDisposable
         Add(_deliveryExpiresAt, NpgsqlDbType.TimestampTz);
         Add(_recipient, NpgsqlDbType.Bigint);
         Add(_recipientCount, NpgsqlDbType.Bigint);
+        Add(_outgoing, NpgsqlDbType.Boolean);
         _command.Parameters.Add(_now);
         _command.Parameters.Add(_writer);
         _command.Parameters.Add(_entry);
@@ -190,13 +192,19 @@ internal sealed class AcceptCommand : IAsyncDisposable
         _expiresAt.Add(envelope.ExpiresAt?.UtcDateTime);
         _trace.Add(message.Trace);
         _wire.Add(envelope.Wire);
+        _outgoing.Add(envelope.Door is null);
         if (message.SwarmNo is { } swarm)
         {
             _fences.Add((swarm, message.SwarmVersion));
         }
 
-        // The audit root: over id (16 bytes, network order) and fingerprint of every message.
-        envelope.MessageId.Value.TryWriteBytes(_rootInput.GetSpan(16), bigEndian: true, out _);
+        AddToRoot(message);
+    }
+
+    /// <summary>The audit root is over id (16 bytes, network order) and fingerprint of every message.</summary>
+    private void AddToRoot(PendingMessage message)
+    {
+        message.Envelope.MessageId.Value.TryWriteBytes(_rootInput.GetSpan(16), bigEndian: true, out _);
         _rootInput.Advance(16);
         _rootInput.Write(message.Fingerprint);
     }

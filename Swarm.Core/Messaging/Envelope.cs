@@ -33,6 +33,9 @@ public sealed class Envelope
     /// <summary>When the message loses its worth; null for never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    /// <summary>When its deliveries are to be made; null for at once. Only the Hub API sets it.</summary>
+    public DateTimeOffset? DeliverAt { get; init; }
+
     /// <summary>The protocol's signed bytes (ASP §4.1: the 32-byte digest).</summary>
     public required ReadOnlyMemory<byte> SignedBytes { get; init; }
 

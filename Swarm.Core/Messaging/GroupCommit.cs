@@ -22,8 +22,11 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
     /// <summary>The most bytes of a batch; a larger message goes alone.</summary>
     public const int BatchBytesMax = 8 * 1024 * 1024;
 
-    /// <summary>The most deliveries of a batch; a larger message goes alone.</summary>
+    /// <summary>The most deliveries of a batch.</summary>
     public const int BatchDeliveriesMax = 2_000;
+
+    /// <summary>A message for more recipients than this is accepted with one row; its deliveries follow in chunks (<see cref="Delivery.Expansion"/>).</summary>
+    public const int ExpandAbove = 256;
 
     /// <summary>The most messages that wait; above it callers are told to come back.</summary>
     public const int WaitingMax = 8_192;
@@ -87,13 +90,17 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
         {
             bytes += message.Envelope.Wire.Length;
             deliveries += message.Recipients.Length;
-            if (_batch.Count > 0 && (bytes > BatchBytesMax || deliveries > BatchDeliveriesMax))
+            if (_batch.Count > 0 && (bytes > BatchBytesMax || deliveries > BatchDeliveriesMax || message.Later))
             {
                 _carried = message;
                 return;
             }
 
             _batch.Add(message);
+            if (message.Later)
+            {
+                return;
+            }
         }
     }
 
@@ -115,7 +122,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
         var results = new CommitResult[batch.Count];
         try
         {
-            await ExecuteAsync(batch, results, stopping);
+            await ExecuteAsync(batch, results, batch[0].Later, stopping);
         }
         catch (PostgresException e) when (IsBadData(e))
         {
@@ -157,22 +164,67 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             throw;
         }
 
+        await QueueBehindAsync(batch, results, stopping);
         _recipients.Clear();
+        var expansions = false;
         for (var i = 0; i < batch.Count; i++)
         {
-            _recipients.AddRange(batch[i].Recipients);
+            if (results[i].Queued)
+            {
+                expansions = true;
+            }
+            else
+            {
+                _recipients.AddRange(batch[i].Recipients);
+            }
+
             batch[i].Complete(results[i]);
+        }
+
+        if (expansions)
+        {
+            _recipients.Add(LocalSignals.Expansions);
         }
 
         batch.Clear();
         signals.Publish(CollectionsMarshal.AsSpan(_recipients));
     }
 
+    /// <summary>What must wait for an expansion of its sender is accepted like one, in the order of the batch.</summary>
+    private async Task QueueBehindAsync(List<PendingMessage> batch, CommitResult[] results, CancellationToken stopping)
+    {
+        var one = new CommitResult[1];
+        for (var i = 0; i < batch.Count; i++)
+        {
+            if (results[i].Status != CommitStatus.Behind)
+            {
+                continue;
+            }
+
+            try
+            {
+                await ExecuteAsync([batch[i]], one, later: true, stopping);
+                results[i] = one[0];
+            }
+            catch (PostgresException e) when (IsBadData(e))
+            {
+                LogBadData(e.SqlState, batch[i].Envelope.MessageId);
+                results[i] = new(CommitStatus.BadData, 0, 0);
+            }
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or OperationCanceledException)
+            {
+                // The rest of the batch is committed and shall hear so.
+                LogUnavailable(e, 1);
+                results[i] = new(CommitStatus.Unavailable, 0, 0);
+            }
+        }
+    }
+
     /// <summary>
     /// Runs the statement until its outcome is known. A connection that dies in the commit leaves it unknown, so the batch is
     /// replayed before anyone is answered; it is idempotent, and what was committed comes back as duplicates.
     /// </summary>
-    private async Task ExecuteAsync(List<PendingMessage> batch, CommitResult[] results, CancellationToken stopping)
+    private async Task ExecuteAsync(List<PendingMessage> batch, CommitResult[] results, bool later, CancellationToken stopping)
     {
         var startedAt = Stopwatch.GetTimestamp();
         var replayed = false;
@@ -181,7 +233,9 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             try
             {
                 _command ??= await AcceptCommand.OpenAsync(database, stopping);
-                _chain = await _command.ExecuteAsync(batch, results, _chain, time.GetUtcNow(), CancellationToken.None);
+                _chain = later
+                    ? await _command.ExecuteLaterAsync(batch[0], results, _chain, time.GetUtcNow(), CancellationToken.None)
+                    : await _command.ExecuteAsync(batch, results, _chain, time.GetUtcNow(), CancellationToken.None);
                 break;
             }
             catch (PostgresException e) when (IsBadData(e))

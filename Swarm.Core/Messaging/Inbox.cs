@@ -65,7 +65,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.Add(new() { Value = Math.Min(limit, PageItemsMax) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await ReadItemsAsync(reader, cancellation);
+        return await ReadItemsAsync(reader, PageBytesMax, cancellation);
     }
 
     /// <summary>Marks unread deliveries as read; unknown numbers are just not counted.</summary>
@@ -108,11 +108,11 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         return await reader.ReadAsync(cancellation) ? (reader.GetInt64(0), reader.GetInt64(1)) : (0, 1);
     }
 
-    internal static async Task<List<InboxItem>> ReadItemsAsync(NpgsqlDataReader reader, CancellationToken cancellation)
+    internal static async Task<List<InboxItem>> ReadItemsAsync(NpgsqlDataReader reader, long bytesMax, CancellationToken cancellation)
     {
         var items = new List<InboxItem>();
-        var bytes = 0;
-        while (bytes < PageBytesMax && await reader.ReadAsync(cancellation))
+        var bytes = 0L;
+        while (bytes < bytesMax && await reader.ReadAsync(cancellation))
         {
             var wire = reader.GetFieldValue<byte[]>(4);
             bytes += wire.Length;

@@ -19,6 +19,9 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
     /// <summary>The largest message, in bytes as they arrived.</summary>
     public const int WireBytesMax = 8 * 1024 * 1024;
 
+    /// <summary>How far ahead a message can be scheduled: it is signed now, and its receivers accept what was signed up to <see cref="PastWindow"/> ago.</summary>
+    public static readonly TimeSpan DeliverAtMax = TimeSpan.FromDays(5);
+
     /// <summary>How often a message is checked again because its swarm kept changing, before the sender is asked to come back.</summary>
     public const int ChecksMax = 5;
 
@@ -87,6 +90,11 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
         }
 
         var now = time.GetUtcNow();
+        if (envelope.DeliverAt is { } due && (due > now + DeliverAtMax || due >= envelope.ExpiresAt))
+        {
+            return SwarmError.InvalidSchedule;
+        }
+
         return sentAt < now - PastWindow || sentAt > now + FutureWindow ? SwarmError.InvalidTimestamp : null;
     }
 

@@ -44,7 +44,7 @@ public sealed class Outbox(NpgsqlDataSource database)
             select m.message_no, m.accepted_at, m.wire,
                    array(select d.state::integer from deliveries d where d.message_no = m.message_no)
             from messages m
-            where m.sender_no = $1 and ($2::bigint is null or m.message_no < $2)
+            where m.sender_no = $1 and m.outgoing and ($2::bigint is null or m.message_no < $2)
             order by m.message_no desc limit $3
             """);
         command.Parameters.Add(new() { Value = sender.Value });
@@ -70,7 +70,9 @@ public sealed class Outbox(NpgsqlDataSource database)
     // A message's status by its deliveries; numbers are those of SentStatus.
     private const string Status =
         """
-        select case when bool_or(d.state > 4) then 2 when bool_and(d.state between 2 and 4) then 1 else 0 end as status,
+        select case when bool_or(d.state > 4) then 2
+                    when bool_and(d.state between 2 and 4) and not exists (select 1 from expansions x where x.message_no = m.message_no) then 1
+                    else 0 end as status,
                (array_agg(coalesce(d.last_error, (array['rejected', 'failed', 'dead', 'expired', 'timed out'])[d.state - 4])
                           order by d.recipient_no) filter (where d.state > 4))[1] as error
         from deliveries d where d.message_no = m.message_no
@@ -84,7 +86,7 @@ public sealed class Outbox(NpgsqlDataSource database)
             $"""
             select m.message_no, m.accepted_at, m.wire, s.status, s.error
             from messages m, lateral ({Status}) s
-            where m.sender_no = $1 and m.message_no < $2 and ($3::uuid is null or m.swarm_no = (select swarm_no from swarms where swarm_id = $3))
+            where m.sender_no = $1 and m.outgoing and m.message_no < $2 and ($3::uuid is null or m.swarm_no = (select swarm_no from swarms where swarm_id = $3))
             order by m.message_no desc limit $4
             """);
         command.Parameters.Add(new() { Value = sender.Value });
@@ -118,7 +120,7 @@ public sealed class Outbox(NpgsqlDataSource database)
             $"""
             select count(*) filter (where s.status = 0), count(*) filter (where s.status = 1), count(*) filter (where s.status = 2), count(*)
             from messages m, lateral ({Status}) s
-            where m.sender_no = $1 and m.swarm_no = (select swarm_no from swarms where swarm_id = $2)
+            where m.sender_no = $1 and m.outgoing and m.swarm_no = (select swarm_no from swarms where swarm_id = $2)
             """);
         command.Parameters.Add(new() { Value = sender.Value });
         command.Parameters.Add(new() { Value = swarm.Value });

@@ -3,7 +3,7 @@ using Swarm.Core.Identity;
 
 namespace Swarm.Core.Messaging;
 
-/// <summary>The outcome of one message in a batch, as <c>accept_messages</c> reports it.</summary>
+/// <summary>The outcome of one message in a batch, as <c>accept_batch</c> reports it.</summary>
 public enum CommitStatus : short
 {
     Accepted = 1,
@@ -21,12 +21,16 @@ public enum CommitStatus : short
 
     /// <summary>Too much waits already.</summary>
     Busy = 7,
+
+    /// <summary>The sender's earlier message is still being expanded: this one must queue behind it.</summary>
+    Behind = 8,
 }
 
 /// <param name="Status">What became of it.</param>
 /// <param name="Seq">The lowest sequence number that it got or has among the recipients asked for.</param>
-/// <param name="Recipients">How many new deliveries it got.</param>
-public readonly record struct CommitResult(CommitStatus Status, long Seq, int Recipients);
+/// <param name="Recipients">How many new deliveries it got, or will get.</param>
+/// <param name="Queued">Its deliveries are still to be made.</param>
+public readonly record struct CommitResult(CommitStatus Status, long Seq, int Recipients, bool Queued = false);
 
 /// <summary>A checked message that waits for its commit. Awaited exactly once.</summary>
 public sealed class PendingMessage : IValueTaskSource<CommitResult>
@@ -51,6 +55,9 @@ public sealed class PendingMessage : IValueTaskSource<CommitResult>
     public required DateTimeOffset SentAt { get; init; }
 
     public required string? Trace { get; init; }
+
+    /// <summary>Its deliveries are not made by the accept: it has many recipients, or its time has not come.</summary>
+    public bool Later => Recipients.Length > GroupCommit.ExpandAbove || Envelope.DeliverAt is not null;
 
     internal ValueTask<CommitResult> Completion => new(this, _source.Version);
 

@@ -23,6 +23,9 @@ public sealed record Draft(SwarmId SwarmId, string Content)
 
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    /// <summary>When it is to be delivered; null for at once. At most <see cref="Intake.DeliverAtMax"/> ahead.</summary>
+    public DateTimeOffset? DeliverAt { get; init; }
+
     public JsonElement? Attachments { get; init; }
 
     public JsonElement? References { get; init; }
@@ -174,6 +177,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         Priority = message.Priority,
         SentAt = AspTimestamp.TryParse(message.Timestamp, out var sentAt) ? sentAt : null,
         ExpiresAt = draft.ExpiresAt,
+        DeliverAt = draft.DeliverAt,
         SignedBytes = SignedDigest.Compute(message),
         Signature = signature,
         Wire = MessageWriter.Write(message),

@@ -7,6 +7,9 @@ namespace Swarm.Core.Signals;
 /// <summary>Who waits, within this process, for something new in which inbox. Signals carry no data: a woken waiter reads the database.</summary>
 public sealed class LocalSignals
 {
+    /// <summary>No agent has this number: whoever makes the deliveries of large and scheduled messages subscribes to it.</summary>
+    public static readonly AgentId Expansions = new(0);
+
     private readonly ConcurrentDictionary<AgentId, InboxSubscription[]> _waiting = new();
 
     /// <summary>How many subscriptions are open.</summary>

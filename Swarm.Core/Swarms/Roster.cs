@@ -21,6 +21,7 @@ public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string E
 public sealed class Roster
 {
     private readonly FrozenDictionary<string, Member> _byName;
+    private readonly FrozenDictionary<AgentId, Member> _byAgent;
 
     public Roster(SwarmRow row, IReadOnlyList<Member> members, long loadedAt)
     {
@@ -35,6 +36,7 @@ public sealed class Roster
         Members = members;
         LoadedAt = loadedAt;
         _byName = members.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
+        _byAgent = members.ToFrozenDictionary(m => m.Agent);
     }
 
     public long SwarmNo { get; }
@@ -65,5 +67,5 @@ public sealed class Roster
 
     public Member? Find(string name) => _byName.GetValueOrDefault(name);
 
-    public Member? Find(AgentId agent) => Members.FirstOrDefault(m => m.Agent == agent);
+    public Member? Find(AgentId agent) => _byAgent.GetValueOrDefault(agent);
 }

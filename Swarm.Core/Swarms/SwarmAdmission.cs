@@ -9,8 +9,8 @@ namespace Swarm.Core.Swarms;
 /// <summary>Lets agents into swarms by invite (ASP §6.3, §8.2), at the master's side.</summary>
 public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDirectory directory, TimeProvider time)
 {
-    /// <summary>The most members of a swarm, while a broadcast is committed in one piece.</summary>
-    public const int MembersMax = 1_000;
+    /// <summary>The most members of a swarm.</summary>
+    public const int MembersMax = 20_000;
 
     /// <summary>Admits a peer that asked at the door of <paramref name="host"/>, which must be the swarm's master.</summary>
     /// <exception cref="SwarmException">In the order of ASP §6.3: token, swarm, signature, claims, expiry, revocation, uses; then the applicant's key.</exception>

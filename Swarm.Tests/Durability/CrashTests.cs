@@ -99,7 +99,7 @@ public sealed class CrashTests(ITestOutputHelper output) : IAsyncLifetime
     private async Task KillAcceptingBackendAsync()
     {
         await using (var database = NpgsqlDataSource.Create(_postgres.ServerConnectionString + ";Pooling=false"))
-        await using (var find = database.CreateCommand("select pid from pg_stat_activity where query like '%accept_messages%' and pid <> pg_backend_pid()"))
+        await using (var find = database.CreateCommand("select pid from pg_stat_activity where query like '%accept_batch%' and pid <> pg_backend_pid()"))
         {
             PostgresCluster.KillBackend((int)(await find.ExecuteScalarAsync())!);
         }

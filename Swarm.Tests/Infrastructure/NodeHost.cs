@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Npgsql;
 using Swarm.Api.Protocols.AgentSwarm;
+using Swarm.Core;
 using Swarm.Core.Storage;
 
 namespace Swarm.Tests.Infrastructure;
@@ -97,6 +98,8 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
 
         builder.ConfigureTestServices(services =>
         {
+            // What the Worker does, for tests that do it step by step.
+            services.AddSwarmDelivery();
             if (_time is not null)
             {
                 services.RemoveAll<TimeProvider>();

@@ -1,4 +1,1 @@
--- The recipient's side: archive and delete (ASP §9.1), mutes (ASP §10.7), wake (ASP §11).
-
-alter table deliveries add column if not exists archived_at timestamptz;
-alter table deliveries add column if not exists deleted_at timestamptz;
+-- The recipient's side: mutes (ASP §10.7) and wake (ASP §11).

@@ -5,6 +5,7 @@ using Swarm.Api.Tls;
 using Swarm.Core;
 using Swarm.Core.Storage;
 using Swarm.ServiceDefaults;
+using Swarm.ServiceDefaults.Egress;
 
 var builder = WebApplication.CreateBuilder(args);
 
@@ -16,6 +17,8 @@ if (builder.Configuration.GetConnectionString("redis") is not null)
 {
     builder.AddRedisClient("redis");
 }
+
+builder.AddGuardedHttp();
 
 // What a swarm is, and the doors to it.
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmIntake();

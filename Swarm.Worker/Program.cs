@@ -1,6 +1,7 @@
 using Swarm.Core;
 using Swarm.Core.Storage;
 using Swarm.ServiceDefaults;
+using Swarm.ServiceDefaults.Egress;
 using Swarm.Worker;
 
 // migrate: bring the schema up to date, and end. restore FILE: fill an empty database from a backup. run: what happens without a request.
@@ -11,6 +12,8 @@ if (builder.Configuration.GetConnectionString("redis") is not null)
 {
     builder.AddRedisClient("redis");
 }
+
+builder.AddGuardedHttp();
 
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
 builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>();

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using Npgsql;
 using Swarm.Core;
 using Swarm.Core.Identity;
@@ -43,7 +44,7 @@ internal static partial class WorkerCommands
                     return 2;
             }
         }
-        catch (Exception e) when (e is StorageException or SwarmException or NpgsqlException or IOException)
+        catch (Exception e) when (e is StorageException or SwarmException or NpgsqlException or IOException or OptionsValidationException)
         {
             await Console.Error.WriteLineAsync($"Error: {e.Message}");
             return 1;

@@ -46,6 +46,10 @@ internal static class HubEndpoints
         hub.MapPost("/messages/batch", HubMessages.SendBatch).Takes<BatchRequest>().Produces<BatchBody>();
         hub.MapGet("/agents/{agent}/outbox", HubMessages.Sent).Produces<SentList>();
 
+        hub.MapGet("/agents/{agent}/mutes", HubMutes.List).Produces<MuteList>();
+        hub.MapPost("/agents/{agent}/mute", HubMutes.Mute).Takes<MuteRequest>().Produces<MuteBody>();
+        hub.MapPost("/agents/{agent}/unmute", HubMutes.Unmute).Takes<MuteRequest>().Produces<MuteBody>();
+
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
         hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();

@@ -148,6 +148,17 @@ public sealed record ExtendRequest(Guid? LeaseId, int? LeaseSeconds);
 
 public sealed record ExtendBody(DateTimeOffset ExpiresAt);
 
+public sealed record MuteRequest(string? AgentId, string? SwarmId, string? Reason);
+
+public sealed record MuteBody(
+    string Status, string Type, string Id, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? WasMuted);
+
+public sealed record MutedAgentBody(string AgentId, DateTimeOffset MutedAt, string? Reason);
+
+public sealed record MutedSwarmBody(string SwarmId, DateTimeOffset MutedAt, string? Reason);
+
+public sealed record MuteList(IReadOnlyList<MutedAgentBody> Agents, IReadOnlyList<MutedSwarmBody> Swarms);
+
 public sealed record SentBody(
     string MessageId, string SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
     IReadOnlyDictionary<string, int> Recipients);
@@ -206,6 +217,9 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(SettleRequest))]
 [JsonSerializable(typeof(ExtendRequest))]
 [JsonSerializable(typeof(ExtendBody))]
+[JsonSerializable(typeof(MuteRequest))]
+[JsonSerializable(typeof(MuteBody))]
+[JsonSerializable(typeof(MuteList))]
 [JsonSerializable(typeof(SentList))]
 [JsonSerializable(typeof(StatusBody))]
 [JsonSerializable(typeof(StatsBody))]

@@ -65,10 +65,13 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
                 continue;
             }
 
-            var result = await commit.CommitAsync(Pend(envelope, sender!, roster!, recipients), cancellation);
+            // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
+            var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
+            var result = await commit.CommitAsync(Pend(envelope, sender!, roster, listeners), cancellation);
             if (result.Status != CommitStatus.Stale)
             {
-                return ToReceipt(result, recipients.Length);
+                var deaf = result.Status == CommitStatus.Accepted ? recipients.Length - listeners.Length : 0;
+                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length);
             }
 
             rosters.Forget(envelope.SwarmId);

@@ -54,7 +54,7 @@ create table deliveries (
     expires_at   timestamptz,                         -- null once it cannot expire any more
     lease_id     uuid,
     read_at      timestamptz,
-    last_error   text check (octet_length(last_error) <= 1024),
+    last_error   text constraint deliveries_last_error_check check (octet_length(last_error) <= 1024),
     archived_at  timestamptz,
     deleted_at   timestamptz,
     primary key (message_no, recipient_no)

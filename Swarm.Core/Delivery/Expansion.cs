@@ -23,7 +23,7 @@ public sealed class Expansion(NpgsqlDataSource database, ISignalBus signals, Tim
         long[] recipients;
         try
         {
-            await using var command = database.CreateCommand("select found, recipients, audit_hash from expand_next($1, $2, $3, $4, $5)");
+            await using var command = database.CreateCommand("select expanded, recipients, audit_hash from expand_next($1, $2, $3, $4, $5)");
             command.Parameters.Add(new() { Value = ChunkMax });
             command.Parameters.Add(new() { Value = time.GetUtcNow().UtcDateTime });
             command.Parameters.Add(new() { Value = _chain.Writer });

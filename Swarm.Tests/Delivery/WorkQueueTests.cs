@@ -164,6 +164,23 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Priorities_share_a_page_so_that_none_starves()
+    {
+        foreach (var priority in new[] { "low", "normal", "high" })
+        {
+            for (var n = 0; n < 30; n++)
+            {
+                await SendAsync("carol", $"{priority} {n}", priority);
+            }
+        }
+
+        var page = (await LeaseAsync(max: 13)).Contents;
+        Assert.Equal(Enumerable.Range(0, 9).Select(n => $"high {n}"), page.Where(c => c.StartsWith("high", StringComparison.Ordinal)));
+        Assert.Equal(Enumerable.Range(0, 3).Select(n => $"normal {n}"), page.Where(c => c.StartsWith("normal", StringComparison.Ordinal)));
+        Assert.Equal(["low 0"], page.Where(c => c.StartsWith("low", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task A_consumer_that_waits_is_woken_by_a_message()
     {
         var waiting = _node.Hub.PostHubAsync("/hub/v1/agents/bob/inbox/lease", new { wait_seconds = 60 });

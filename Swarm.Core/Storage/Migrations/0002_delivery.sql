@@ -39,6 +39,7 @@ alter index deliveries_pkey rename to deliveries_w0000_pkey;
 alter index deliveries_by_recipient rename to deliveries_w0000_recipient_no_seq_idx;
 drop index deliveries_expiring;
 drop index deliveries_leased;
+alter table deliveries_w0000 rename constraint deliveries_last_error_check to last_error_bytes;
 alter table deliveries_w0000 add column archived_at timestamptz, add column deleted_at timestamptz;
 update deliveries_w0000 set expires_at = null where expires_at is not null and state not in (0, 1);
 create table deliveries (
@@ -54,7 +55,7 @@ create table deliveries (
     expires_at   timestamptz,                         -- null once it cannot expire any more
     lease_id     uuid,
     read_at      timestamptz,
-    last_error   text constraint deliveries_last_error_check check (octet_length(last_error) <= 1024),
+    last_error   text constraint last_error_bytes check (octet_length(last_error) <= 1024),
     archived_at  timestamptz,
     deleted_at   timestamptz,
     primary key (message_no, recipient_no)
@@ -271,10 +272,10 @@ end
 $$;
 
 -- Makes the next deliveries of one expansion that is due, oldest first within a sender, and takes its row away after the last.
--- Several may run at once. found is null when nothing is due. A chunk is audited (kind 3), so that a lost signal is noticed.
+-- Several may run at once. expanded is null when nothing is due. A chunk is audited (kind 3), so that a lost signal is noticed.
 create function expand_next(
     p_chunk integer, p_now timestamptz, p_writer uuid, p_entry bigint, p_previous bytea,
-    out found bigint, out recipients bigint[], out audit_hash bytea)
+    out expanded bigint, out recipients bigint[], out audit_hash bytea)
 language plpgsql
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -297,7 +298,7 @@ begin
         return;
     end if;
 
-    found := v_row.message_no;
+    expanded := v_row.message_no;
     if v_row.swarm_no is not null then
         perform pg_advisory_xact_lock_shared(swarm_lock(v_row.swarm_no));
     end if;

@@ -47,6 +47,8 @@ internal static class HubEndpoints
         hub.MapGet("/agents/{agent}/outbox", HubMessages.Sent).Produces<SentList>();
 
         hub.MapGet("/agents/{agent}/mutes", HubMutes.List).Produces<MuteList>();
+        hub.MapGet("/agents/{agent}/wake", HubWake.Get).Produces<WakeBody>();
+        hub.MapPost("/agents/{agent}/wake", HubWake.Set).Takes<WakeRequest>().Produces<WakeBody>();
         hub.MapPost("/agents/{agent}/mute", HubMutes.Mute).Takes<MuteRequest>().Produces<MuteBody>();
         hub.MapPost("/agents/{agent}/unmute", HubMutes.Unmute).Takes<MuteRequest>().Produces<MuteBody>();
 

@@ -51,6 +51,8 @@ namespace Swarm.Client.Transport;
 [JsonSerializable(typeof(MuteOrder))]
 [JsonSerializable(typeof(MuteResult))]
 [JsonSerializable(typeof(MuteList))]
+[JsonSerializable(typeof(WakeSetup))]
+[JsonSerializable(typeof(NewWake))]
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(NodeStats))]
 [JsonSerializable(typeof(BackupResult))]

@@ -11,3 +11,21 @@ create table mutes (
     check ((name is null) <> (swarm_id is null)),
     unique nulls not distinct (agent_no, name, swarm_id)
 );
+
+-- When and how an agent is woken, and how far its inbox was looked at for that. A Worker holds a row by lease_id until leased_until.
+create table wakes (
+    agent_no      bigint primary key references agents,
+    preferences   text not null check (octet_length(preferences) <= 131072),     -- JSON
+    action        smallint not null check (action between 0 and 2),              -- 0 none, 1 signed webhook, 2 the protocol's POST
+    url           text check (octet_length(url) <= 8192),
+    sealed_secret bytea,
+    looked_seq    bigint not null,                                               -- everything up to it was looked at, and is done with
+    due_at        timestamptz,                                                   -- not before; null: as soon as something is there
+    seen_seq      bigint not null default 9223372036854775807,                   -- while it waits for its window: something newer ends the wait
+    attempts      smallint not null default 0,
+    lease_id      uuid,
+    leased_until  timestamptz,
+    last_at       timestamptz,
+    last_result   text check (octet_length(last_result) <= 256),
+    check ((action = 0) = (url is null))
+) with (fillfactor = 70);

@@ -20,6 +20,7 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     private readonly string? _redis;
     private readonly TimeProvider? _time;
     private NpgsqlDataSource? _database;
+    private IReadOnlyDictionary<string, string>? _settings;
 
     private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time)
     {
@@ -45,10 +46,12 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
 
     /// <summary>Starts a node of one replica on a new database.</summary>
     /// <param name="dataFolder">A folder that another node has used; null for a new one.</param>
+    /// <param name="settings">Further configuration.</param>
     public static async Task<NodeHost> StartAsync(
-        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null)
+        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null,
+        IReadOnlyDictionary<string, string>? settings = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time);
+        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time) { _settings = settings };
         await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
         await host.OpenAsync();
         return host;
@@ -91,6 +94,11 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
         builder.UseSetting("Swarm:MasterKey", NodeProcess.MasterKey);
         builder.UseSetting("Swarm:DataFolder", _dataFolder);
         builder.UseSetting("Logging:LogLevel:Default", "Warning");
+        foreach (var (name, value) in _settings ?? new Dictionary<string, string>())
+        {
+            builder.UseSetting(name, value);
+        }
+
         if (_redis is not null)
         {
             builder.UseSetting("ConnectionStrings:redis", _redis);

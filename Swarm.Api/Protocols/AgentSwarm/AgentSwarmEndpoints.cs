@@ -2,6 +2,7 @@ using System.Data.Common;
 using Microsoft.Extensions.Options;
 using Swarm.Api.Protocols.AgentSwarm.Wire;
 using Swarm.Core;
+using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Swarms;
@@ -38,7 +39,16 @@ public static partial class AgentSwarmEndpoints
             .BindConfiguration(AgentSwarmOptions.Section)
             .Validate(options => Enum.IsDefined(options.Compatibility), "AgentSwarm:Compatibility must be Strict or Reference")
             .Validate(options => Enum.IsDefined(options.LocalApi), "AgentSwarm:LocalApi must be Protected or Open")
+            .Validate(options => options.Wake.Fault() is null, "AgentSwarm:Wake: Method is noop or tmux, tmux needs a TmuxTarget, SessionTimeoutMinutes is 1 to 1440")
             .ValidateOnStart();
+        services.AddSingleton(provider =>
+        {
+            var wake = provider.GetRequiredService<IOptions<AgentSwarmOptions>>().Value.Wake;
+            var time = provider.GetRequiredService<TimeProvider>();
+            IInvoker invoker = wake.Method == "tmux" ? new TmuxInvoker(wake.TmuxTarget, time) : new NoopInvoker();
+            return new Invocations(
+                invoker, provider.GetRequiredService<Conversations>(), wake.SessionTimeout, provider.GetRequiredService<ILogger<Invocations>>());
+        });
         services.AddHostedService<CompatibilityGuard>();
         return services;
     }

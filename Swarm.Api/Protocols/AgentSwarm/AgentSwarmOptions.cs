@@ -40,6 +40,8 @@ public sealed class AgentSwarmOptions
 
     public AgentSwarmLocalApi LocalApi { get; set; } = AgentSwarmLocalApi.Protected;
 
+    public WakeEndpointOptions Wake { get; set; } = new();
+
     /// <summary>True when the local endpoints ask for no token.</summary>
     public bool IsLocalApiOpen => LocalApi == AgentSwarmLocalApi.Open || Compatibility == AgentSwarmCompatibility.Reference;
 }
@@ -48,6 +50,8 @@ public sealed class AgentSwarmOptions
 internal sealed partial class CompatibilityGuard(
     IOptions<AgentSwarmOptions> options, IConfiguration configuration, IServer server, ILogger<CompatibilityGuard> log) : IHostedLifecycleService
 {
+    private bool IsOpen => options.Value.IsLocalApiOpen || options.Value.Wake.IsOpen;
+
     /// <summary>Before the server listens: what configuration names.</summary>
     public Task StartingAsync(CancellationToken cancellationToken)
     {
@@ -59,6 +63,15 @@ internal sealed partial class CompatibilityGuard(
         if (options.Value.IsLocalApiOpen)
         {
             LocalApiIsOpen(log);
+        }
+
+        if (options.Value.Wake.IsOpen)
+        {
+            WakeIsOpen(log);
+        }
+
+        if (IsOpen)
+        {
             Refuse(ConfiguredUrls(configuration));
         }
 
@@ -68,7 +81,7 @@ internal sealed partial class CompatibilityGuard(
     /// <summary>After it listens: what it really bound, should something else have named it.</summary>
     public Task StartedAsync(CancellationToken cancellationToken)
     {
-        if (options.Value.IsLocalApiOpen)
+        if (IsOpen)
         {
             Refuse(server.Features.Get<IServerAddressesFeature>()?.Addresses ?? []);
         }
@@ -111,7 +124,8 @@ internal sealed partial class CompatibilityGuard(
             throw new InvalidOperationException(
                 (options.Value.Compatibility == AgentSwarmCompatibility.Reference
                     ? "AgentSwarm:Compatibility=Reference accepts unverified messages"
-                    : "AgentSwarm:LocalApi=Open shows the default agent's inbox to everybody")
+                    : options.Value.IsLocalApiOpen ? "AgentSwarm:LocalApi=Open shows the default agent's inbox to everybody"
+                    : "AgentSwarm:Wake:Enabled without AgentSwarm:Wake:Secret lets everybody wake the agent")
                 + $", so every endpoint must be on loopback; {open} is not. Remove the switch, or bind to 127.0.0.1.");
         }
     }
@@ -123,4 +137,8 @@ internal sealed partial class CompatibilityGuard(
     [LoggerMessage(EventId = 2105, Level = LogLevel.Warning, Message =
         "/api/inbox and /api/outbox ask for NO token: everybody on this machine reads and deletes the default agent's messages")]
     private static partial void LocalApiIsOpen(ILogger log);
+
+    [LoggerMessage(EventId = 2107, Level = LogLevel.Warning, Message =
+        "/api/wake asks for NO secret: everybody on this machine wakes the default agent. Set AgentSwarm:Wake:Secret")]
+    private static partial void WakeIsOpen(ILogger log);
 }

@@ -29,12 +29,14 @@ internal static class LocalEndpoints
         api.MapGet("/outbox", See(ListOutboxAsync));
         api.MapGet("/outbox/count", See(CountOutboxAsync));
 
+        api.MapPost("/wake", AgentSwarmEndpoints.Guarded(WakeEndpoint.PostAsync));
+
         foreach (var path in new[] { "/inbox", "/inbox/count", "/inbox/{id}", "/outbox", "/outbox/count" })
         {
             api.Map(path, AgentSwarmEndpoints.MethodNotAllowed("GET"));
         }
 
-        foreach (var path in new[] { "/inbox/batch", "/inbox/{id}/read", "/inbox/{id}/archive", "/inbox/{id}/delete" })
+        foreach (var path in new[] { "/inbox/batch", "/inbox/{id}/read", "/inbox/{id}/archive", "/inbox/{id}/delete", "/wake" })
         {
             api.Map(path, AgentSwarmEndpoints.MethodNotAllowed("POST"));
         }

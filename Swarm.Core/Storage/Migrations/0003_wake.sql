@@ -29,3 +29,13 @@ create table wakes (
     last_result   text check (octet_length(last_result) <= 256),
     check ((action = 0) = (url is null))
 ) with (fillfactor = 70);
+
+-- The session in which an agent talks with a peer in a swarm (ASP §11.4).
+create table conversations (
+    agent_no    bigint not null references agents,
+    swarm_id    uuid not null,
+    peer        text not null check (octet_length(peer) between 1 and 256),
+    session_id  text not null check (octet_length(session_id) between 1 and 1024),
+    last_active timestamptz not null,
+    primary key (agent_no, swarm_id, peer)
+);

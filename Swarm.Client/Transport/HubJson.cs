@@ -51,6 +51,7 @@ namespace Swarm.Client.Transport;
 [JsonSerializable(typeof(MuteOrder))]
 [JsonSerializable(typeof(MuteResult))]
 [JsonSerializable(typeof(MuteList))]
+[JsonSerializable(typeof(AgentSession))]
 [JsonSerializable(typeof(WakeSetup))]
 [JsonSerializable(typeof(NewWake))]
 [JsonSerializable(typeof(NodeStatus))]

@@ -52,5 +52,17 @@ internal static class ConformanceFeatures
         new("ASP-70", "The outbox list and counts", 'L'),
         new("ASP-71", "The local endpoints ask for a token", 'H'),
         new("ASP-72", "Lists go on beyond 100 rows", 'H'),
+        new("ASP-73", "Agents and swarms are muted and unmuted, with a reason; the muted wake nobody", 'L'),
+        new("ASP-74", "The muted are answered as before, and reach nobody who muted them", 'H'),
+        new("ASP-75", "A wake is posted after the accept; its failures harm nobody", 'L'),
+        new("ASP-76", "The level of a wake, by every condition and the quiet hours", 'L'),
+        new("ASP-77", "Priority and direct address count; preferences are settings", 'H'),
+        new("ASP-78", "The wake endpoint: invoked, already active, wrong secret, wrong body, off", 'L'),
+        new("ASP-79", "Invocation by nothing or by tmux, one at a time", 'L'),
+        new("ASP-80", "Wakes are gathered, carry the secret, and type nothing that a sender chose", 'H'),
+        new("ASP-81", "The session file: its states, and when to resume", 'L'),
+        new("ASP-82", "One session for each swarm and peer, until it is silent too long", 'L'),
+        new("ASP-83", "What helps an agent: context of a message, answers", 'L'),
+        new("ASP-108", "Crafted input never makes a 500", 'H'),
     ];
 }

@@ -91,7 +91,7 @@ internal sealed class CommandLine
         LeaveCommand.Create(Open), KickCommand.Create(Open), ListCommand.Create(Open), SendCommand.Create(Open),
         MessagesCommand.Create(Open), InboxCommand.Create(Open), MuteCommand.Create(Open), MuteCommand.CreateUndo(Open),
         WakeCommand.Create(Open), WatchCommand.Create(Open),
-        StatusCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
+        StatusCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
     ];
 
     private Session Open(ParseResult parsed) =>

@@ -6,6 +6,8 @@ using Swarm.Core.Delivery;
 using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
+using Swarm.Core.Messaging.Limits;
+using Swarm.Core.Presence;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 using Swarm.Core.Swarms;
@@ -27,8 +29,11 @@ public static class CoreServices
 
         services.AddSingleton<Migrator>().AddSingleton<StartupChecks>().AddSingleton<Backup>().AddSingleton<NodeFigures>();
         services.AddSignals();
+        services.AddLimits(configuration);
+        services.AddSingleton<LastSeen>();
         services.AddSingleton<Decisions>().AddSingleton<AuditVerifier>();
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
+        services.AddSingleton<Sessions>().AddHostedService(s => s.GetRequiredService<Sessions>());
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<Mutes>().AddSingleton<WakeSettings>().AddSingleton<Conversations>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
@@ -40,6 +45,7 @@ public static class CoreServices
     {
         services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<Sending>();
         services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
+        services.AddHostedService<PresenceWriter>();
         return services;
     }
 

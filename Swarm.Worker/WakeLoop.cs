@@ -45,9 +45,9 @@ internal sealed class WakeLoop(
         control.Missed -= OnMissed;
         await _stopping.CancelAsync();
         await base.StopAsync(cancellationToken);
-        for (var i = 0; i < CallsMax; i++)
+        for (var i = 0; i < CallsMax && !cancellationToken.IsCancellationRequested; i++)
         {
-            await _places.WaitAsync(cancellationToken);
+            await _places.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

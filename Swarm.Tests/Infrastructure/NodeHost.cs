@@ -21,8 +21,11 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     private readonly TimeProvider? _time;
     private NpgsqlDataSource? _database;
 
-    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time)
+    private readonly Action<IServiceCollection>? _replace;
+
+    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time, Action<IServiceCollection>? replace)
     {
+        _replace = replace;
         _connectionString = connectionString;
         _ownsFolder = dataFolder is null;
         _dataFolder = dataFolder ?? Directory.CreateTempSubdirectory("swarm-node-").FullName;
@@ -45,19 +48,21 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
 
     /// <summary>Starts a node of one replica on a new database.</summary>
     /// <param name="dataFolder">A folder that another node has used; null for a new one.</param>
+    /// <param name="replace">Puts something else in the place of a service of the product.</param>
     public static async Task<NodeHost> StartAsync(
-        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null)
+        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null, Action<IServiceCollection>? replace = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time);
+        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, replace);
         await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
         await host.OpenAsync();
         return host;
     }
 
     /// <summary>Starts one more replica of the same node.</summary>
-    public async Task<NodeHost> StartReplicaAsync()
+    /// <param name="time">Its clock; null for that of the first.</param>
+    public async Task<NodeHost> StartReplicaAsync(TimeProvider? time = null)
     {
-        var replica = new NodeHost(_connectionString, _dataFolder, _redis, _time);
+        var replica = new NodeHost(_connectionString, _dataFolder, _redis, time ?? _time, null);
         await replica.OpenAsync();
         return replica;
     }
@@ -105,6 +110,8 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
                 services.RemoveAll<TimeProvider>();
                 services.AddSingleton(_time);
             }
+
+            _replace?.Invoke(services);
         });
     }
 

@@ -115,6 +115,19 @@ internal sealed class NodeProcess : IAsyncDisposable
     /// <summary>SIGKILL.</summary>
     public Task KillAsync() => _api!.KillAsync();
 
+    /// <summary>SIGSTOP, or SIGCONT.</summary>
+    public void Freeze(bool frozen)
+    {
+        if (frozen)
+        {
+            _api!.Freeze();
+        }
+        else
+        {
+            _api!.Thaw();
+        }
+    }
+
     public async Task<bool> IsHealthyAsync()
     {
         if (_api!.HasExited)

@@ -29,7 +29,7 @@ internal sealed class FaultNode : IAsyncDisposable
     {
         (_postgres, _redis, _disk) = (postgres, redis, disk);
         _database = new NpgsqlConnectionStringBuilder(connectionString).Database!;
-        Database = NpgsqlDataSource.Create(connectionString + ";Maximum Pool Size=4");
+        Database = NpgsqlDataSource.Create(connectionString + ";Pooling=false");
         _toPostgres = [.. Enumerable.Range(0, Replicas).Select(_ => new FaultyLink(postgres.Port))];
         _toRedis = redis is null ? [] : [.. Enumerable.Range(0, Replicas).Select(_ => new FaultyLink(redis.Port))];
         _apis = new NodeProcess[Replicas];
@@ -46,7 +46,7 @@ internal sealed class FaultNode : IAsyncDisposable
         }
     }
 
-    /// <summary>The node's database, past the links.</summary>
+    /// <summary>The node's database, past the links and without a pool, whose connections would break./summary>
     public NpgsqlDataSource Database { get; }
 
     public IReadOnlyList<Replica> Doors { get; private set; } = [];

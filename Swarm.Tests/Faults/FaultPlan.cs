@@ -54,7 +54,7 @@ internal sealed record FaultPlan(int Seed, IReadOnlyList<FaultStep> Steps)
     private const int AfterMsMin = 100;
     private const int AfterMsMax = 900;
     private const int ForMsMin = 200;
-    private const int ForMsMax = 2_500;
+    private const int ForMsMax = 2_000;
 
     /// <summary>How many different targets a step may name.</summary>
     private const int Targets = 60;

@@ -31,8 +31,8 @@ internal sealed record Cast
     /// <summary>How long a scheduled message waits at most.</summary>
     public TimeSpan ScheduleMax { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>The time to live of messages that have one: some expire, most do not.</summary>
-    public TimeSpan TimeToLive { get; init; } = TimeSpan.FromSeconds(6);
+    /// <summary>The time to live of messages that have one: some expire, most do not. Null for none.</summary>
+    public TimeSpan? TimeToLive { get; init; } = TimeSpan.FromSeconds(6);
 }
 
 /// <summary>

@@ -19,10 +19,10 @@ namespace Swarm.Tests.Faults;
 [Collection(PostgresCollection.Name)]
 public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper output)
 {
-    private const int MessagesBefore = 150;
-    private const int MessagesAfter = 50;
+    private const int MessagesBefore = 120;
+    private const int MessagesAfter = 40;
 
-    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(7);
 
     /// <summary>Consumers die often and hold what they had for a second.</summary>
     private static readonly Cast Cast = new() { LeaseSeconds = 1, DiesEvery = 8, Pace = TimeSpan.FromMilliseconds(40) };
@@ -81,7 +81,7 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
         await using var b = await a.StartReplicaAsync();
         await (change?.Invoke(a) ?? Task.CompletedTask);
         using var scene = await Scene.CreateAsync(a.Hub, Cast.Hosted, Cast.External);
-        await using var worker = await WorkerInProcess.StartAsync(a);
+        await using var worker = WorkerInProcess.Start(a);
         await using var trial = new Trial([Replica.In(a), Replica.In(b)], a.Database, scene, Cast, Seed.Take(output), StuckAfter);
         await trial.StartAsync();
         await trial.AnsweredAsync(MessagesBefore);
@@ -133,39 +133,5 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
 
         [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_waiting")]
         private static extern ref Channel<PendingMessage> Waiting(GroupCommit writer);
-    }
-}
-
-/// <summary>What the Worker's loops do, as often as a test needs it.</summary>
-internal sealed class WorkerInProcess : IAsyncDisposable
-{
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(50);
-
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Task _running;
-
-    private WorkerInProcess(NodeHost node) => _running = RunAsync(node.Get<Expiry>(), node.Get<Expansion>());
-
-    public static Task<WorkerInProcess> StartAsync(NodeHost node) => Task.FromResult(new WorkerInProcess(node));
-
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync();
-        await _running;
-        _stop.Dispose();
-    }
-
-    private async Task RunAsync(Expiry expiry, Expansion expansion)
-    {
-        using var timer = new PeriodicTimer(Interval);
-        while (!_stop.IsCancellationRequested)
-        {
-            await expiry.RunOnceAsync(CancellationToken.None);
-            while (await expansion.RunOnceAsync(CancellationToken.None))
-            {
-            }
-
-            await timer.WaitForNextTickAsync(CancellationToken.None);
-        }
     }
 }

@@ -19,6 +19,9 @@ internal sealed class Lane(RecipientState recipient, Destination destination, IP
 
     public List<PushItem> Items { get; } = [];
 
+    /// <summary>It has a place; guarded by <see cref="PushDestinations"/>.</summary>
+    public bool IsActive { get; set; }
+
     /// <summary>It counts against the places of the unproven; guarded by <see cref="PushDestinations"/>.</summary>
     public bool IsUnproven { get; set; }
 }

@@ -140,6 +140,7 @@ internal sealed class PushDestinations(TimeProvider time, Action<Lane> start)
     {
         lock (_lock)
         {
+            lane.IsActive = false;
             lane.Destination.Active--;
             if (lane.IsUnproven)
             {
@@ -165,7 +166,7 @@ internal sealed class PushDestinations(TimeProvider time, Action<Lane> start)
             foreach (var lane in running)
             {
                 var destination = lane.Destination;
-                if (!lane.IsUnproven && time.GetElapsedTime(destination.HeardAt) > SilenceMax)
+                if (lane is { IsActive: true, IsUnproven: false } && time.GetElapsedTime(destination.HeardAt) > SilenceMax)
                 {
                     destination.IsProven = false;
                     destination.Window = Math.Min(destination.Window, WindowFirst);
@@ -214,6 +215,7 @@ internal sealed class PushDestinations(TimeProvider time, Action<Lane> start)
                 destination.HeardAt = time.GetTimestamp();
             }
 
+            lane.IsActive = true;
             lane.IsUnproven = !destination.IsProven;
             if (lane.IsUnproven)
             {

@@ -153,20 +153,28 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 #variable_conflict use_column
+declare
+    v_message   bigint[];
+    v_recipient bigint[];
 begin
+    -- A statement of its own: one that began before the lease would not see the newest messages that the lease took.
+    select array_agg(l.message_no), array_agg(l.recipient_no) into v_message, v_recipient
+    from lease_deliveries(p_recipients, p_lease, p_now, p_until, p_each, p_bytes, p_scan) l;
+
     return query
-    select l.message_no, l.recipient_no, l.sender_no, l.priority, l.attempts, l.protocol, l.wire, l.trace, m.sent_at, m.expires_at,
+    select d.message_no, d.recipient_no, d.sender_no, d.priority, d.attempts, m.protocol, m.wire, m.trace, m.sent_at, m.expires_at,
            coalesce(r.endpoint, a.endpoint), coalesce(s.name, b.name, ''),
-           case when l.attempts > 0 then (
+           case when d.attempts > 0 then (
                select min(t.at) from delivery_attempts t
-               where t.message_no = l.message_no and t.recipient_no = l.recipient_no and t.error ~ '^HTTP (3..|401|403|404)\M') end
-    from lease_deliveries(p_recipients, p_lease, p_now, p_until, p_each, p_bytes, p_scan) l
-    join messages m on m.message_no = l.message_no
-    join agents a on a.agent_no = l.recipient_no
-    left join members r on r.swarm_no = l.swarm_no and r.agent_no = l.recipient_no
-    left join members s on s.swarm_no = l.swarm_no and s.agent_no = l.sender_no
-    left join agents b on b.agent_no = l.sender_no
-    order by l.recipient_no, l.seq;
+               where t.message_no = d.message_no and t.recipient_no = d.recipient_no and t.error ~ '^HTTP (3..|401|403|404)\M') end
+    from unnest(v_message, v_recipient) l (message, recipient)
+    join deliveries d on d.message_no = l.message and d.recipient_no = l.recipient
+    join messages m on m.message_no = d.message_no
+    join agents a on a.agent_no = d.recipient_no
+    left join members r on r.swarm_no = d.swarm_no and r.agent_no = d.recipient_no
+    left join members s on s.swarm_no = d.swarm_no and s.agent_no = d.sender_no
+    left join agents b on b.agent_no = d.sender_no
+    order by d.recipient_no, d.seq;
 end
 $$;
 

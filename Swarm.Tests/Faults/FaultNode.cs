@@ -16,6 +16,8 @@ internal sealed class FaultNode : IAsyncDisposable
     /// <summary>Connections of one process: four of them and the test fit into the server's 60.</summary>
     private const int PoolMax = 12;
 
+    private static readonly string[] PeerNames = ["xenia", "yara", "zed"];
+
     private readonly PostgresCluster _postgres;
     private readonly RedisServer? _redis;
     private readonly SmallDisk? _disk;
@@ -25,9 +27,9 @@ internal sealed class FaultNode : IAsyncDisposable
     private readonly ChildProcess?[] _workers = new ChildProcess?[Replicas];
     private readonly string _database;
 
-    private FaultNode(PostgresCluster postgres, RedisServer? redis, SmallDisk? disk, string connectionString)
+    private FaultNode(PostgresCluster postgres, RedisServer? redis, SmallDisk? disk, IReadOnlyList<LyingPeer> peers, string connectionString)
     {
-        (_postgres, _redis, _disk) = (postgres, redis, disk);
+        (_postgres, _redis, _disk, Peers) = (postgres, redis, disk, peers);
         _database = new NpgsqlConnectionStringBuilder(connectionString).Database!;
         Database = NpgsqlDataSource.Create(connectionString + ";Pooling=false");
         _toPostgres = [.. Enumerable.Range(0, Replicas).Select(_ => new FaultyLink(postgres.Port))];
@@ -35,7 +37,16 @@ internal sealed class FaultNode : IAsyncDisposable
         _apis = new NodeProcess[Replicas];
         for (var n = 0; n < Replicas; n++)
         {
-            var environment = new Dictionary<string, string?> { ["Egress__AllowLoopback"] = "true" };
+            var environment = new Dictionary<string, string?>
+            {
+                ["Egress__AllowLoopback"] = "true",
+                ["Egress__TrustedRoots"] = peers[0].Ca,
+                ["Push__BackoffFirst"] = "00:00:00.2",
+                ["Push__BackoffMax"] = "00:00:02",
+                ["Push__CallTimeMax"] = "00:00:02",
+                ["Push__LeaseTime"] = "00:00:06",
+                ["Push__SweepInterval"] = "00:00:01",
+            };
             if (redis is not null)
             {
                 environment["ConnectionStrings__redis"] = $"127.0.0.1:{_toRedis[n].Port}";
@@ -51,6 +62,9 @@ internal sealed class FaultNode : IAsyncDisposable
 
     public IReadOnlyList<Replica> Doors { get; private set; } = [];
 
+    /// <summary>Remote agents, which are to join the swarm.</summary>
+    public IReadOnlyList<LyingPeer> Peers { get; }
+
     public bool HasRedis => _redis is not null;
 
     /// <summary>How a full disk is made.</summary>
@@ -63,8 +77,10 @@ internal sealed class FaultNode : IAsyncDisposable
     {
         var postgres = await PostgresCluster.StartNewAsync();
         var disk = await SmallDisk.MountAsync();
+        var first = await LyingPeer.StartAsync(PeerNames[0], null);
+        LyingPeer[] peers = [first, .. await Task.WhenAll(PeerNames.Skip(1).Select(name => LyingPeer.StartAsync(name, first)))];
         var node = new FaultNode(
-            postgres, RedisServer.Program is null ? null : await RedisServer.StartAsync(), disk, await postgres.CreateDatabaseAsync(disk?.Folder));
+            postgres, RedisServer.Program is null ? null : await RedisServer.StartAsync(), disk, peers, await postgres.CreateDatabaseAsync(disk?.Folder));
         var (code, output) = await node._apis[0].RunWorkerAsync("migrate");
         Assert.True(code == 0, output);
 
@@ -145,6 +161,10 @@ internal sealed class FaultNode : IAsyncDisposable
             case FaultKind.FillDisk:
                 await FillDiskAsync(history, step.For);
                 break;
+            case FaultKind.PeerLies:
+                var peer = Peers[step.Target % Peers.Count];
+                await WhileAsync(() => peer.Lie = step.Lie, () => peer.Lie = null, step.For);
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(step), step.Kind, "Nobody knows how to do that here.");
         }
@@ -171,6 +191,10 @@ internal sealed class FaultNode : IAsyncDisposable
         await _postgres.DisposeAsync();
         await (_redis?.DisposeAsync() ?? ValueTask.CompletedTask);
         await (_disk?.DisposeAsync() ?? ValueTask.CompletedTask);
+        foreach (var peer in Peers)
+        {
+            await peer.DisposeAsync();
+        }
     }
 
     /// <summary>Returns when every replica says that it is well.</summary>

@@ -34,7 +34,7 @@ internal enum FaultKind
     FreezeRedis,
     FillDisk,
 
-    /// <summary>A peer misbehaves in the way that <see cref="FaultStep.Target"/> says.</summary>
+    /// <summary>A peer misbehaves as <see cref="FaultStep.Lie"/> says.</summary>
     PeerLies,
 }
 
@@ -44,8 +44,13 @@ internal enum FaultKind
 /// <param name="For">How long it stays broken. What was killed is started again then.</param>
 internal sealed record FaultStep(FaultKind Kind, int Target, TimeSpan After, TimeSpan For)
 {
+    private static readonly int Lies = Enum.GetValues<Lie>().Length;
+
+    /// <summary>With <see cref="FaultKind.PeerLies"/>: how.</summary>
+    public Lie Lie => (Lie)(Target % Lies);
+
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{Kind} {Target} after {After.TotalMilliseconds:F0} ms for {For.TotalMilliseconds:F0} ms");
+        CultureInfo.InvariantCulture, $"{Kind} {(Kind == FaultKind.PeerLies ? $"{Lie} " : "")}{Target} after {After.TotalMilliseconds:F0} ms for {For.TotalMilliseconds:F0} ms");
 }
 
 /// <summary>Which faults come in which order and when. The same seed makes the same plan.</summary>
@@ -56,11 +61,13 @@ internal sealed record FaultPlan(int Seed, IReadOnlyList<FaultStep> Steps)
     private const int ForMsMin = 200;
     private const int ForMsMax = 2_000;
 
-    /// <summary>How many different targets a step may name.</summary>
-    private const int Targets = 60;
+    private const int LiesEachRound = 3;
 
-    /// <summary>Every kind once and, where there are two of a thing, often enough that both are likely to suffer; in a random order.</summary>
-    public static FaultPlan Short(int seed, IReadOnlyList<FaultKind> kinds) => new(seed, Round(new(seed), kinds));
+    /// <summary>How many different targets a step may name.</summary>
+    private const int Targets = 120;
+
+    /// <summary>Every kind once, and several lies, in a random order.</summary>
+    public static FaultPlan Short(int seed, IReadOnlyList<FaultKind> kinds) => new(seed, [.. Round(new(seed), kinds)]);
 
     /// <summary>Rounds of every kind without end, each in another order.</summary>
     public static IEnumerable<FaultStep> Endless(int seed, IReadOnlyList<FaultKind> kinds)
@@ -75,17 +82,15 @@ internal sealed record FaultPlan(int Seed, IReadOnlyList<FaultStep> Steps)
         }
     }
 
-    private static FaultStep[] Round(Random random, IReadOnlyList<FaultKind> kinds)
+    private static IEnumerable<FaultStep> Round(Random random, IReadOnlyList<FaultKind> kinds)
     {
-        var order = kinds.ToArray();
+        var order = kinds.Concat(kinds.Contains(FaultKind.PeerLies) ? Enumerable.Repeat(FaultKind.PeerLies, LiesEachRound - 1) : []).ToArray();
         random.Shuffle(order);
-        return
-        [
-            .. order.Select(kind => new FaultStep(
-                kind,
-                random.Next(Targets),
-                TimeSpan.FromMilliseconds(random.Next(AfterMsMin, AfterMsMax)),
-                TimeSpan.FromMilliseconds(random.Next(ForMsMin, ForMsMax)))),
-        ];
+        foreach (var kind in order)
+        {
+            yield return new(
+                kind, random.Next(Targets), TimeSpan.FromMilliseconds(random.Next(AfterMsMin, AfterMsMax)),
+                TimeSpan.FromMilliseconds(random.Next(ForMsMin, ForMsMax)));
+        }
     }
 }

@@ -362,6 +362,7 @@ internal sealed class HistoryChecker(
     {
         var good = history.Pushed.Where(p => p.Answer is >= 200 and < 300).GroupBy(p => (p.Recipient, p.Key))
             .ToDictionary(g => g.Key, g => g.MinBy(p => p.Order)!);
+        var refused = history.Pushed.Where(p => p.Answer is >= 400 and < 500).Select(p => (p.Recipient, p.Key)).ToHashSet();
         foreach (var push in history.Pushed.Where(p => !history.Offered.TryGetValue(p.Key, out var offer) || !offer.Recipients.Contains(p.Recipient)))
         {
             Report(Invented, $"{push.Recipient} was sent {push.Key}, which is not for it");
@@ -381,6 +382,11 @@ internal sealed class HistoryChecker(
                 else if (row.State is (int)DeliveryState.Pending or (int)DeliveryState.Leased)
                 {
                     Report(Stuck, $"{Of(row)} is {(DeliveryState)row.State} in the end");
+                }
+
+                else if (row.State == (int)DeliveryState.Dead && !refused.Contains((row.Recipient, row.Key)))
+                {
+                    Report(Lost, $"{Of(row)} is dead, and its peer never refused it");
                 }
 
                 if (isGood && push!.Order < last?.Order)

@@ -58,7 +58,7 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
 
         var violations = await RunAsync(
             _ => Task.CompletedTask,
-            change: node => ReplaceAsync(node, "lease_deliveries", "set state = 1, lease_id = p_lease from picked p", "set state = 2, lease_id = p_lease from picked p"));
+            change: node => ReplaceAsync(node, "lease_deliveries", "set state = 1, lease_id = p_lease", "set state = 2, lease_id = p_lease"));
         Assert.Contains(violations, v => v.Promise == HistoryChecker.Unsent);
     }
 
@@ -69,7 +69,7 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
 
         var violations = await RunAsync(
             _ => Task.CompletedTask,
-            change: node => ReplaceAsync(node, "lease_deliveries", "leased_until <= p_now) then", "leased_until <= p_now - interval '1 day') then"));
+            change: node => ReplaceAsync(node, "end_leases", "leased_until <= p_now) then", "leased_until <= p_now - interval '1 day') then"));
         Assert.Contains(violations, v => v.Promise == HistoryChecker.Stuck);
     }
 

@@ -43,7 +43,7 @@ internal sealed class FaultNode : IAsyncDisposable
                 ["Egress__TrustedRoots"] = peers[0].Ca,
                 ["Push__BackoffFirst"] = "00:00:00.2",
                 ["Push__BackoffMax"] = "00:00:02",
-                ["Push__CallTimeMax"] = "00:00:02",
+                ["Push__CallTimeMax"] = HistoryChecker.PushTimeMax.ToString("c"),
                 ["Push__LeaseTime"] = "00:00:06",
                 ["Push__SweepInterval"] = "00:00:01",
             };

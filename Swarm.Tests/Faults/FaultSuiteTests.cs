@@ -20,7 +20,7 @@ public sealed class FaultSuiteTests(ITestOutputHelper output)
 
     private const int WarmMessages = 50;
     private const int MessagesAfter = 50;
-    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(25);
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(30);
 
     [Fact]
     public async Task Whatever_breaks_nothing_accepted_is_lost_disordered_repeated_or_stuck()

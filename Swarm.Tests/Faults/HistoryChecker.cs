@@ -36,6 +36,9 @@ internal sealed class HistoryChecker(
     public const string NoSurprise = "no input and no fault makes anything but 503";
     public const string Stream = "a stream shows every number once, in order";
 
+    /// <summary>The longest that a push may take in these tests: until then nobody has reason to send it again.</summary>
+    public static readonly TimeSpan PushTimeMax = TimeSpan.FromSeconds(2);
+
     /// <summary>How many violations of one promise a report shows.</summary>
     private const int ShownMax = 8;
 
@@ -366,6 +369,15 @@ internal sealed class HistoryChecker(
         foreach (var push in history.Pushed.Where(p => !history.Offered.TryGetValue(p.Key, out var offer) || !offer.Recipients.Contains(p.Recipient)))
         {
             Report(Invented, $"{push.Recipient} was sent {push.Key}, which is not for it");
+        }
+
+        foreach (var again in history.Pushed.Where(p => good.TryGetValue((p.Recipient, p.Key), out var first) && p.Order > first.Order))
+        {
+            var first = good[(again.Recipient, again.Key)];
+            if (again.At < first.At + PushTimeMax && !_broken.Any(b => b.From < again.At && b.Until > first.At))
+            {
+                Report(Exclusive, $"{again.Recipient} was sent {again.Key} at {first.At:HH:mm:ss.fff}, took it, and was sent it again at {again.At:HH:mm:ss.fff}");
+            }
         }
 
         foreach (var lane in final.Rows.Where(r => readings[r.Recipient] == Reading.Push && history.Offered.ContainsKey(r.Key))

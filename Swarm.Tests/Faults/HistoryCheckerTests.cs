@@ -129,6 +129,27 @@ public sealed class HistoryCheckerTests
         Breaks([HistoryChecker.LaneOrder], s => (s.Pushed[0], s.Pushed[1]) = (s.Pushed[0] with { Order = 2 }, s.Pushed[1] with { Order = 1 }));
 
     [Fact]
+    public void A_push_that_was_taken_and_comes_again_without_need_is_found() =>
+        Breaks([HistoryChecker.Exclusive], s => s.Pushed.Add(s.Pushed[1] with { Order = 3, At = s.Pushed[1].At + TimeSpan.FromSeconds(1) }));
+
+    [Fact]
+    public void A_push_that_comes_again_after_a_fault_is_none() =>
+        Breaks([], s =>
+        {
+            s.Pushed.Add(s.Pushed[1] with { Order = 3, At = s.Pushed[1].At + TimeSpan.FromSeconds(1) });
+            s.History.Broken.Enqueue(new("the Worker", s.Pushed[1].At, At(3)));
+        });
+
+    [Fact]
+    public void What_is_dead_although_its_peer_never_refused_it_is_lost() =>
+        Breaks([HistoryChecker.Lost], s =>
+        {
+            var at = s.Rows.FindIndex(r => r.Key == "m5");
+            s.Rows[at] = s.Rows[at] with { State = (int)DeliveryState.Dead };
+            s.Pushed[1] = s.Pushed[1] with { Answer = 500 };
+        });
+
+    [Fact]
     public void A_push_to_the_wrong_peer_is_found() => Breaks([HistoryChecker.Invented], s => s.Pushed.Add(s.Pushed[0] with { Key = "m1" }));
 
     private static void Breaks(string[] promises, Action<Story> change, string? alsoAllowed = null)

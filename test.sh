@@ -31,6 +31,7 @@ if [ "${1:-}" = --faults ]; then
 fi
 
 install_servers
+install_sodium
 results=$(mktemp -d)
 trap 'rm -rf "$results" ${log:+"$log"}; [ -z "$progress" ] || kill "$progress" 2>/dev/null' EXIT
 dotnet test Swarm.Tests/Swarm.Tests.csproj --nologo --results-directory "$results" --logger "trx;LogFileName=results.trx" "$@"

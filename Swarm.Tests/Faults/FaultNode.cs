@@ -13,6 +13,8 @@ internal sealed class FaultNode : IAsyncDisposable
 {
     public const int Replicas = 2;
 
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
+
     /// <summary>Connections of one process: four of them and the test fit into the server's 60.</summary>
     private const int PoolMax = 12;
 
@@ -25,6 +27,7 @@ internal sealed class FaultNode : IAsyncDisposable
     private readonly FaultyLink[] _toRedis;
     private readonly NodeProcess[] _apis;
     private readonly ChildProcess?[] _workers = new ChildProcess?[Replicas];
+    private readonly int[] _workerPorts = FreePorts.Take(Replicas);
     private readonly string _database;
 
     private FaultNode(PostgresCluster postgres, RedisServer? redis, SmallDisk? disk, IReadOnlyList<LyingPeer> peers, string connectionString)
@@ -89,7 +92,7 @@ internal sealed class FaultNode : IAsyncDisposable
         await node._apis[1].StartAsync();
         for (var n = 0; n < Replicas; n++)
         {
-            node._workers[n] = node._apis[n].StartWorker();
+            await node.StartWorkerAsync(n);
         }
 
         var token = (await File.ReadAllTextAsync(Path.Combine(node._apis[0].DataFolder, "operator.token"))).Trim();
@@ -111,7 +114,7 @@ internal sealed class FaultNode : IAsyncDisposable
             case FaultKind.KillWorker:
                 await _workers[n]!.KillAsync();
                 await WaitAsync(step.For);
-                _workers[n] = _apis[n].StartWorker();
+                await StartWorkerAsync(n);
                 break;
             case FaultKind.KillPostgres:
                 await _postgres.KillAsync();
@@ -197,17 +200,45 @@ internal sealed class FaultNode : IAsyncDisposable
         }
     }
 
+    /// <summary>Starts a Worker and waits until it works: one whose database is away at its start ends, and is for a supervisor to start again.</summary>
+    private async Task StartWorkerAsync(int n)
+    {
+        _workers[n] = _apis[n].StartWorker(_workerPorts[n]);
+        await WorkerAsync(n);
+    }
+
+    private async Task WorkerAsync(int n)
+    {
+        using var http = new HttpClient { BaseAddress = new($"http://127.0.0.1:{_workerPorts[n]}"), Timeout = Replica.CallLimit };
+        await Eventually.TrueAsync(
+            $"Worker {n} is well:\n{_workers[n]!.Output}",
+            async () =>
+            {
+                Assert.False(_workers[n]!.HasExited, _workers[n]!.Output);
+                try
+                {
+                    using var answer = await http.GetAsync("/health");
+                    return answer.IsSuccessStatusCode;
+                }
+                catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+                {
+                    return false;
+                }
+            },
+            StartLimit);
+    }
+
     /// <summary>Returns when every replica says that it is well.</summary>
     private async Task WholeAsync()
     {
         foreach (var api in _apis)
         {
-            await Eventually.TrueAsync($"the Api answers again:\n{api.Log}", api.IsHealthyAsync, TimeSpan.FromSeconds(30));
+            await Eventually.TrueAsync($"the Api answers again:\n{api.Log}", api.IsHealthyAsync, StartLimit);
         }
 
-        foreach (var worker in _workers)
+        for (var n = 0; n < Replicas; n++)
         {
-            Assert.False(worker!.HasExited, worker.Output);
+            await WorkerAsync(n);
         }
     }
 

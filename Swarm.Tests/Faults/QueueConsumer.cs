@@ -119,7 +119,7 @@ internal sealed class QueueConsumer(IReadOnlyList<Replica> replicas, string reci
                 return answer;
             }
 
-            if ((int)answer.Status is not (409 or 503))
+            if ((int)answer.Status is not (409 or 429 or 503))
             {
                 history.Wrong.Enqueue($"{verb} of {recipient} was answered with {(int)answer.Status} {answer.Text}");
             }

@@ -18,14 +18,17 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     private readonly string _dataFolder;
     private readonly bool _ownsFolder;
     private readonly string? _redis;
+    private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly TimeProvider? _time;
+    private readonly Action<IServiceCollection>? _replace;
     private NpgsqlDataSource? _database;
 
-    private readonly Action<IServiceCollection>? _replace;
-
-    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time, Action<IServiceCollection>? replace)
+    private NodeHost(
+        string connectionString, string? dataFolder, string? redis, TimeProvider? time, IReadOnlyDictionary<string, string>? settings,
+        Action<IServiceCollection>? replace)
     {
         _replace = replace;
+        _settings = settings ?? new Dictionary<string, string>();
         _connectionString = connectionString;
         _ownsFolder = dataFolder is null;
         _dataFolder = dataFolder ?? Directory.CreateTempSubdirectory("swarm-node-").FullName;
@@ -50,9 +53,10 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     /// <param name="dataFolder">A folder that another node has used; null for a new one.</param>
     /// <param name="replace">Puts something else in the place of a service of the product.</param>
     public static async Task<NodeHost> StartAsync(
-        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null, Action<IServiceCollection>? replace = null)
+        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null,
+        IReadOnlyDictionary<string, string>? settings = null, Action<IServiceCollection>? replace = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, replace);
+        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, settings, replace);
         await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
         await host.OpenAsync();
         return host;
@@ -62,7 +66,7 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     /// <param name="time">Its clock; null for that of the first.</param>
     public async Task<NodeHost> StartReplicaAsync(TimeProvider? time = null)
     {
-        var replica = new NodeHost(_connectionString, _dataFolder, _redis, time ?? _time, null);
+        var replica = new NodeHost(_connectionString, _dataFolder, _redis, time ?? _time, _settings, null);
         await replica.OpenAsync();
         return replica;
     }
@@ -99,6 +103,11 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
         if (_redis is not null)
         {
             builder.UseSetting("ConnectionStrings:redis", _redis);
+        }
+
+        foreach (var (name, value) in _settings)
+        {
+            builder.UseSetting(name, value);
         }
 
         builder.ConfigureTestServices(services =>

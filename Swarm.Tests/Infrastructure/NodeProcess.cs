@@ -27,6 +27,7 @@ internal sealed class NodeProcess : IAsyncDisposable
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{ports[0]}",
             ["Kestrel__Endpoints__https__Url"] = $"https://127.0.0.1:{ports[1]}",
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{ports[2]}",
+            ["Limits__SenderPerMinute"] = "0", // Loads with few senders; the limits have tests of their own.
             ["Logging__LogLevel__Default"] = "Warning",
             ["DOTNET_ENVIRONMENT"] = "Production",
             ["ASPNETCORE_ENVIRONMENT"] = null,
@@ -88,10 +89,11 @@ internal sealed class NodeProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the Worker's loops; they run until it is disposed.</summary>
-    public ChildProcess StartWorker()
+    /// <param name="port">Where it tells of its health; 0 for anywhere.</param>
+    public ChildProcess StartWorker(int port = 0)
     {
         var environment = _environment.Where(v => !v.Key.StartsWith("Kestrel__", StringComparison.Ordinal)).ToDictionary();
-        environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+        environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
         var dll = Dll("Swarm.Worker");
         return ChildProcess.Start(Path.GetDirectoryName(dll)!, environment, "dotnet", dll, "run");
     }

@@ -25,7 +25,7 @@ internal sealed class SseStream : IDisposable
         return new(answer, new StreamReader(await answer.Content.ReadAsStreamAsync(), Encoding.UTF8));
     }
 
-    /// <summary>Opens the stream of a node that may be broken: null when it answers with 503.</summary>
+    /// <summary>Opens the stream of a node that may be broken: null when it answers with 503 or 429.</summary>
     public static async Task<SseStream?> TryOpenAsync(HttpClient client, string agent, long lastEventId, CancellationToken cancellation)
     {
         var answer = await AskAsync(client, agent, lastEventId, cancellation);
@@ -36,7 +36,7 @@ internal sealed class SseStream : IDisposable
 
         using (answer)
         {
-            return answer.StatusCode == System.Net.HttpStatusCode.ServiceUnavailable
+            return answer.StatusCode is System.Net.HttpStatusCode.ServiceUnavailable or System.Net.HttpStatusCode.TooManyRequests
                 ? null
                 : throw new InvalidOperationException($"The stream was answered with {answer.StatusCode}.");
         }

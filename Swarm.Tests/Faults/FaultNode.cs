@@ -13,6 +13,9 @@ internal sealed class FaultNode : IAsyncDisposable
 {
     public const int Replicas = 2;
 
+    /// <summary>One full disk in so many is the stand-in, also where a real one can be had.</summary>
+    private const int StandInOneIn = 4;
+
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
 
     /// <summary>Connections of one process: four of them and the test fit into the server's 60.</summary>
@@ -71,7 +74,7 @@ internal sealed class FaultNode : IAsyncDisposable
     public bool HasRedis => _redis is not null;
 
     /// <summary>How a full disk is made.</summary>
-    public string Disk => _disk is null ? "a trigger that says what a full disk says" : "a small file system";
+    public string Disk => _disk is null ? "always the stand-in" : "a small file system, now and then the stand-in";
 
     /// <summary>The last lines of every process.</summary>
     public string Log => string.Join("\n", _apis.Select((a, n) => $"Api {n}:\n{a.Log}").Concat(_workers.Select((w, n) => $"Worker {n}:\n{w?.Output}")));
@@ -162,7 +165,7 @@ internal sealed class FaultNode : IAsyncDisposable
                 await WhileAsync(() => _redis!.Freeze(true), () => _redis!.Freeze(false), step.For);
                 break;
             case FaultKind.FillDisk:
-                await FillDiskAsync(history, step.For);
+                await FillDiskAsync(history, step.For, step.Target % StandInOneIn == 1 ? null : _disk);
                 break;
             case FaultKind.PeerLies:
                 var peer = Peers[step.Target % Peers.Count];
@@ -243,9 +246,10 @@ internal sealed class FaultNode : IAsyncDisposable
     }
 
     /// <summary>Full: what is sent is answered with 503, what is read is read. With space again it goes on by itself.</summary>
-    private async Task FillDiskAsync(History history, TimeSpan time)
+    /// <param name="disk">Null for the stand-in: a trigger that says what a full disk says.</param>
+    private async Task FillDiskAsync(History history, TimeSpan time, SmallDisk? disk)
     {
-        await (_disk?.FillAsync() ?? ExecuteAsync(
+        await (disk?.FillAsync() ?? ExecuteAsync(
             """
             create function say_full() returns trigger language plpgsql as $$ begin raise exception using errcode = '53100', message = 'No space left on device'; end $$;
             create trigger full_disk before insert on message_ids for each statement execute function say_full()
@@ -258,9 +262,9 @@ internal sealed class FaultNode : IAsyncDisposable
         }
 
         await WaitAsync(time);
-        if (_disk is not null)
+        if (disk is not null)
         {
-            _disk.Empty();
+            disk.Empty();
         }
         else
         {

@@ -30,7 +30,9 @@ public static class CoreServices
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
+        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>();
         services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
+        services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         return services;
     }
 

@@ -52,7 +52,7 @@ internal static class AgentSwarmErrors
         [SwarmError.MessageIdReused] = new(StatusCodes.Status409Conflict, "MESSAGE_ID_REUSED"),
         [SwarmError.LeaseLost] = new(StatusCodes.Status409Conflict, "NOT_AUTHORIZED"),
         [SwarmError.UnknownDeadLetter] = new(StatusCodes.Status404NotFound, null),
-        [SwarmError.PeerUnreachable] = new(StatusCodes.Status502BadGateway, "INTERNAL_ERROR"),
+        [SwarmError.PeerUnreachable] = new(StatusCodes.Status503ServiceUnavailable, "INTERNAL_ERROR"),
         [SwarmError.PeerRefused] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED"),
         [SwarmError.RateLimited] = new(StatusCodes.Status429TooManyRequests, "RATE_LIMITED"),
         [SwarmError.TooBusy] = new(StatusCodes.Status503ServiceUnavailable, "INTERNAL_ERROR"),

@@ -5,6 +5,7 @@ cd "$(dirname "$0")"
 . deploy/setup.sh
 
 install_servers
+install_sodium
 choose_package_set
 
 # dotnet run looks through every project for changes, which takes longer than the start itself; one look at the files does as well.

@@ -5,6 +5,7 @@ cd "$(dirname "$0")"
 . deploy/setup.sh
 
 install_servers
+install_sodium
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 dotnet test Swarm.Tests/Swarm.Tests.csproj --nologo --results-directory "$results" --logger "trx;LogFileName=results.trx" "$@"

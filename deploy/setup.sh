@@ -22,6 +22,13 @@ install_servers() {
   fi
 }
 
+# Debian's libsodium, when it is missing and we are root: it verifies signatures half again to twice as fast as OpenSSL, which is used without it.
+install_sodium() {
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && ! ldconfig -p 2>/dev/null | grep -q 'libsodium\.so\.2[36]'; then
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libsodium23; } >/dev/null 2>&1 || true
+  fi
+}
+
 # The real packages where the feed holds them, else the stand-ins. Tried once, remembered in the ignored file .packageset.
 choose_package_set() {
   if [ -n "${PackageSet:-}" ]; then

@@ -7,7 +7,7 @@ internal static class HubEndpoints
     {
         var options = new HubOptions();
         configuration.GetSection("Hub").Bind(options);
-        return services.AddSingleton(options).AddSingleton<HubGate>().AddSingleton<HubBackup>();
+        return services.AddSingleton(options).AddSingleton<ClientAddress>().AddSingleton<HubGate>().AddSingleton<HubBackup>();
     }
 
     public static void MapHub(this WebApplication routes)
@@ -31,6 +31,8 @@ internal static class HubEndpoints
         hub.MapDelete("/agents/{agent}/tokens/{id:long}", HubAgents.RevokeToken).Produces(204);
         hub.MapPost("/enrolments", HubAgents.CreateEnrolment).Takes<EnrolmentRequest>().Produces<EnrolmentBody>(201);
         hub.MapPost("/enrol", HubAgents.Enrol).WithMetadata(new OpenRoute()).Takes<EnrolRequest>().Produces<AgentBody>(201);
+
+        hub.MapPost("/ping", HubPing.Ping).Takes<PingRequest>().Produces<PingBody>();
 
         hub.MapPost("/swarms", HubSwarms.Create).Takes<SwarmRequest>().Produces<SwarmBody>(201);
         hub.MapGet("/swarms", HubSwarms.List).Produces<SwarmList>();

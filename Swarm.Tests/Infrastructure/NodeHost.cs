@@ -18,12 +18,11 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     private readonly string _dataFolder;
     private readonly bool _ownsFolder;
     private readonly string? _redis;
-    private readonly TimeProvider? _time;
     private readonly IReadOnlyDictionary<string, string> _settings;
+    private readonly TimeProvider? _time;
     private NpgsqlDataSource? _database;
 
-    private NodeHost(
-        string connectionString, string? dataFolder, string? redis, TimeProvider? time, IReadOnlyDictionary<string, string>? settings)
+    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time, IReadOnlyDictionary<string, string>? settings)
     {
         _settings = settings ?? new Dictionary<string, string>();
         _connectionString = connectionString;

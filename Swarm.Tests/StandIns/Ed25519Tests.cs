@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using NSec.Cryptography;
@@ -32,6 +33,70 @@ public sealed class Ed25519Tests
 
         Assert.True(accepted == Algorithm.Verify(key, Convert.FromHexString(message), Convert.FromHexString(signature)), $"case {id}");
     }
+
+    [Theory]
+    [InlineData("Libcrypto", "Handle")]
+    [InlineData("Libsodium", "Bytes")]
+    public void Whichever_library_verifies_the_answers_are_the_same(string library, string form)
+    {
+        var engine = typeof(Ed25519).Assembly.GetType($"NSec.Cryptography.{library}");
+        if (engine is null || engine.GetProperty("IsUsable")?.GetValue(null) is false)
+        {
+            return; // The real package, or a machine without that library: nothing uses it there.
+        }
+
+        var strictness = typeof(Ed25519).Assembly.GetType("NSec.Cryptography.Strictness")!;
+        var allows = strictness.GetMethod("Allows")!.CreateDelegate<Test>();
+        var allowsKey = strictness.GetMethod("AllowsKey")!.CreateDelegate<Test>();
+        bool Verify(byte[] key, byte[] data, byte[] signature)
+        {
+            if (!allows(signature) || !allowsKey(key))
+            {
+                return false;
+            }
+
+            if (form == "Bytes")
+            {
+                return engine.GetMethod("Verify")!.CreateDelegate<VerifyBytes>()(key, data, signature);
+            }
+
+            using var handle = (SafeHandle)engine.GetMethod("ImportPublicKey")!.CreateDelegate<Import>()(key);
+            return engine.GetMethod("Verify")!.CreateDelegate<VerifyHandle>()(handle.DangerousGetHandle(), data, signature);
+        }
+
+        foreach (var row in EdgeCases())
+        {
+            var (id, key, data, signature, accepted) = ((string)row[0], Hex(row[1]), Hex(row[2]), Hex(row[3]), (bool)row[4]);
+            Assert.True(accepted == Verify(key, data, signature), $"{library}, case {id}");
+        }
+
+        var random = new Random(8032);
+        for (var n = 0; n < 200; n++)
+        {
+            using var key = Key.Create(Algorithm);
+            var data = new byte[random.Next(0, 300)];
+            random.NextBytes(data);
+            var signature = Algorithm.Sign(key, data);
+            var point = key.PublicKey.Export(KeyBlobFormat.RawPublicKey);
+            Assert.True(Verify(point, data, signature));
+            var wrong = random.Next(3) switch { 0 => point, 1 => signature, _ => data };
+            if (wrong.Length > 0)
+            {
+                wrong[random.Next(wrong.Length)] ^= (byte)(1 << random.Next(8));
+                Assert.False(Verify(point, data, signature));
+            }
+        }
+    }
+
+    private delegate bool Test(ReadOnlySpan<byte> bytes);
+
+    private delegate object Import(ReadOnlySpan<byte> bytes);
+
+    private delegate bool VerifyBytes(ReadOnlySpan<byte> key, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature);
+
+    private delegate bool VerifyHandle(nint key, ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature);
+
+    private static byte[] Hex(object text) => Convert.FromHexString((string)text);
 
     [Fact]
     public void Signs_as_RFC_8032_says()

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using NSec.Cryptography;
+using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
 using Swarm.Core.Swarms;
 using Swarm.Tests.Conformance;
@@ -67,7 +68,7 @@ public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
         var back = MessageSignature.Sign(_peer.Key, new()
         {
             MessageId = new(Guid.NewGuid()), Timestamp = AspTimestamp.Format(TimeProvider.System.GetUtcNow()), SenderId = "master",
-            SenderEndpoint = _peer.Endpoint, Recipient = "zoe", SwarmId = _swarm, Content = "hello back",
+            SenderEndpoint = _peer.Endpoint, Recipient = "zoe", SwarmId = _swarm, Kind = MessageKind.Message, Content = "hello back",
         });
         Assert.Equal(HttpStatusCode.OK, (await _node.Http.PostMessageAsync("zoe", MessageWriter.Write(back))).Status);
 

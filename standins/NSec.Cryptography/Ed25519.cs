@@ -37,6 +37,11 @@ public sealed class Ed25519 : SignatureAlgorithm
             return false;
         }
 
+        if (Libsodium.IsUsable)
+        {
+            return Libsodium.Verify(publicKey.Bytes, data, signature);
+        }
+
         // Nothing disposes the handle of a public key, so it lives as long as the key does.
         bool valid = Libcrypto.Verify(publicKey.Handle.DangerousGetHandle(), data, signature);
         GC.KeepAlive(publicKey);

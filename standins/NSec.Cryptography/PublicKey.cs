@@ -6,13 +6,13 @@ namespace NSec.Cryptography;
 public sealed class PublicKey : IEquatable<PublicKey>
 {
     private readonly byte[] _bytes;
+    private SafeKeyHandle? _handle;
 
     private PublicKey(Algorithm algorithm, ReadOnlySpan<byte> bytes)
     {
         Algorithm = algorithm;
         _bytes = bytes.ToArray();
         IsStrict = Strictness.AllowsKey(bytes);
-        Handle = Libcrypto.ImportPublicKey(bytes);
     }
 
     /// <summary>The instance that the key belongs to.</summary>
@@ -21,7 +21,10 @@ public sealed class PublicKey : IEquatable<PublicKey>
     /// <summary>Size of the key, in bytes.</summary>
     public int Size => _bytes.Length;
 
-    internal SafeKeyHandle Handle { get; }
+    internal ReadOnlySpan<byte> Bytes => _bytes;
+
+    /// <summary>Made when libcrypto is first asked about the key.</summary>
+    internal SafeKeyHandle Handle => LazyInitializer.EnsureInitialized(ref _handle, () => Libcrypto.ImportPublicKey(_bytes));
 
     /// <summary>False for a key under which nothing verifies (small order, or not canonical).</summary>
     internal bool IsStrict { get; }

@@ -43,7 +43,7 @@ public sealed class PushTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
-    [Conforms("ASP-41", "ASP-44", "ASP-45")]
+    [Conforms("ASP-41", "ASP-45")]
     public async Task A_direct_message_is_posted_with_the_bytes_that_were_signed_and_the_headers_of_the_reference()
     {
         await _peer.JoinAsync(_node, _scene, "bob");

@@ -35,7 +35,9 @@ public static class CoreServices
         services.AddSingleton<Sessions>().AddHostedService(s => s.GetRequiredService<Sessions>());
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
+        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>();
         services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
+        services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         return services;
     }
 

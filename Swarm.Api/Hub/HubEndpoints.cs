@@ -48,6 +48,12 @@ internal static class HubEndpoints
         hub.MapPost("/messages/batch", HubMessages.SendBatch).Takes<BatchRequest>().Produces<BatchBody>();
         hub.MapGet("/agents/{agent}/outbox", HubMessages.Sent).Produces<SentList>();
 
+        hub.MapGet("/deliveries/{id}", HubDeliveries.Trace).Produces<TraceList>();
+        hub.MapGet("/dead-letters", HubDeliveries.ListDead).Produces<DeadLetterList>();
+        hub.MapGet("/dead-letters/{id}", HubDeliveries.GetDead).Produces<DeadLetterBody>();
+        hub.MapPost("/dead-letters/requeue", HubDeliveries.Requeue).Takes<DeadLetterRequest>().Produces<DeadLetterChangeBody>();
+        hub.MapPost("/dead-letters/discard", HubDeliveries.Discard).Takes<DeadLetterRequest>().Produces<DeadLetterChangeBody>();
+
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
         hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();

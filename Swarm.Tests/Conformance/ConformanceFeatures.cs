@@ -44,5 +44,10 @@ internal static class ConformanceFeatures
         new("ASP-41", "No X- header is required", 'W'),
         new("ASP-42", "Limits of body, content and nesting", 'H'),
         new("ASP-43", "The time window, and the memory of ids", 'H'),
+        new("ASP-45", "Direct messages go to members of the roster; 200 and 202 are success", 'W'),
+        new("ASP-46", "A broadcast reaches whom it can; each recipient has its own outcome", 'W'),
+        new("ASP-47", "Retries with back-off and jitter; what a rate limit says is kept", 'L'),
+        new("ASP-48", "Create, join, leave, kick and invite across nodes", 'W'),
+        new("ASP-49", "Parallel fan-out from a durable outbox, delivered or failed by recipient", 'H'),
     ];
 }

@@ -3,9 +3,9 @@ using Swarm.Core.Delivery;
 namespace Swarm.Worker.Push;
 
 /// <summary>The leased deliveries of one lane, sent one after the other by one task.</summary>
-internal sealed class Lane(RecipientState recipient, Destination destination, IPushCarrier? carrier, Guid lease, DateTimeOffset until)
+internal sealed class Lane(PeerState recipient, Destination destination, IPushCarrier? carrier, Guid lease, DateTimeOffset until)
 {
-    public RecipientState Recipient => recipient;
+    public PeerState Recipient => recipient;
 
     public Destination Destination => destination;
 
@@ -27,7 +27,7 @@ internal sealed class Lane(RecipientState recipient, Destination destination, IP
 }
 
 /// <summary>What the pusher knows of a remote agent. Guarded by the pusher's lock.</summary>
-internal sealed class RecipientState(long no)
+internal sealed class PeerState(long no)
 {
     public long No => no;
 

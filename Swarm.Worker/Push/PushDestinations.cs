@@ -33,7 +33,7 @@ internal sealed class Destination(string key)
     public Queue<Lane> Waiting { get; } = new();
 
     /// <summary>Recipients that are looked at when a lane of this destination has ended. Guarded by the pusher's lock.</summary>
-    public Queue<RecipientState> Parked { get; } = new();
+    public Queue<PeerState> Parked { get; } = new();
 }
 
 /// <summary>

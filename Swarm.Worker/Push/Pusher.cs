@@ -43,9 +43,9 @@ internal sealed partial class Pusher : Loop
     private readonly Task _settling;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<long, RecipientState> _recipients = [];
-    private readonly Queue<RecipientState> _ready = new();
-    private readonly PriorityQueue<RecipientState, DateTimeOffset> _timers = new();
+    private readonly Dictionary<long, PeerState> _recipients = [];
+    private readonly Queue<PeerState> _ready = new();
+    private readonly PriorityQueue<PeerState, DateTimeOffset> _timers = new();
     private readonly HashSet<Lane> _running = [];
     private readonly Dictionary<AgentId, bool> _isRemote = [];
     private HashSet<AgentId> _spare = [];
@@ -238,7 +238,7 @@ internal sealed partial class Pusher : Loop
         }
     }
 
-    private RecipientState Get(long no)
+    private PeerState Get(long no)
     {
         if (!_recipients.TryGetValue(no, out var recipient))
         {
@@ -256,7 +256,7 @@ internal sealed partial class Pusher : Loop
         return recipient;
     }
 
-    private void Mark(RecipientState recipient)
+    private void Mark(PeerState recipient)
     {
         if (!recipient.IsQueued && !recipient.IsParked && recipient.NotBefore <= Time.GetUtcNow())
         {
@@ -277,9 +277,9 @@ internal sealed partial class Pusher : Loop
         return chosen.Count > 0;
     }
 
-    private List<(RecipientState Recipient, int Each)> Choose()
+    private List<(PeerState Recipient, int Each)> Choose()
     {
-        var chosen = new List<(RecipientState, int)>();
+        var chosen = new List<(PeerState, int)>();
         var probed = new HashSet<Destination>();
         lock (_lock)
         {
@@ -323,7 +323,7 @@ internal sealed partial class Pusher : Loop
         : _breaker.OpenFor(destination.Key) is { Ticks: > 0 } open ? now + open
         : null;
 
-    private async Task LeaseAsync(RecipientState[] recipients, int each, CancellationToken cancellation)
+    private async Task LeaseAsync(PeerState[] recipients, int each, CancellationToken cancellation)
     {
         var lease = Guid.CreateVersion7();
         var until = Time.GetUtcNow() + _options.LeaseTime;
@@ -372,7 +372,7 @@ internal sealed partial class Pusher : Loop
         }
     }
 
-    private Lane MakeLane(RecipientState recipient, IEnumerable<PushItem> items, Guid lease, DateTimeOffset until)
+    private Lane MakeLane(PeerState recipient, IEnumerable<PushItem> items, Guid lease, DateTimeOffset until)
     {
         Lane? lane = null;
         foreach (var item in items)

@@ -38,6 +38,7 @@ public static partial class AgentSwarmEndpoints
             .Validate(options => Enum.IsDefined(options.Compatibility), "AgentSwarm:Compatibility must be Strict or Reference")
             .ValidateOnStart();
         services.AddHostedService<CompatibilityGuard>();
+        services.AddSingleton<AgentSwarmPeer>();
         services.AddSingleton<AgentSwarmBudgets>();
         return services;
     }

@@ -37,6 +37,8 @@ public static class CoreServices
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<Mutes>().AddSingleton<WakeSettings>().AddSingleton<Conversations>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
+        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>();
+        services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         return services;
     }
 

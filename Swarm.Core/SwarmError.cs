@@ -48,6 +48,10 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError MessageIdReused = new("message-id-reused", "The sender used this message id for another message.");
     public static readonly SwarmError LeaseLost = new("lease-lost", "The lease is unknown, or has run out.");
 
+    public static readonly SwarmError UnknownDeadLetter = new("unknown-dead-letter", "There is no such dead letter.");
+    public static readonly SwarmError PeerUnreachable = new("peer-unreachable", "The node of that swarm's master could not be reached, or gave no usable answer.");
+    public static readonly SwarmError PeerRefused = new("peer-refused", "The node of that swarm's master refused.");
+
     // The node
     public static readonly SwarmError RateLimited = new("rate-limited", "Too many requests.");
     public static readonly SwarmError TooBusy = new("too-busy", "The node is too busy; try again.");

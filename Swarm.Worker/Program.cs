@@ -3,6 +3,7 @@ using Swarm.Core.Storage;
 using Swarm.ServiceDefaults;
 using Swarm.ServiceDefaults.Egress;
 using Swarm.Worker;
+using Swarm.Worker.Push;
 
 // migrate: bring the schema up to date, and end. restore FILE: fill an empty database from a backup. run: what happens without a request.
 var builder = WebApplication.CreateBuilder(args);
@@ -18,6 +19,7 @@ builder.AddGuardedHttp();
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
 builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>();
 builder.Services.AddSingleton<WakeCaller>().AddHostedService<WakeLoop>();
+builder.AddPush();
 
 var app = builder.Build();
 return await WorkerCommands.RunAsync(app, args);

@@ -53,6 +53,11 @@ internal static class HubEndpoints
         hub.MapPost("/agents/{agent}/wake", HubWake.Set).Takes<WakeRequest>().Produces<WakeBody>();
         hub.MapPost("/agents/{agent}/mute", HubMutes.Mute).Takes<MuteRequest>().Produces<MuteBody>();
         hub.MapPost("/agents/{agent}/unmute", HubMutes.Unmute).Takes<MuteRequest>().Produces<MuteBody>();
+        hub.MapGet("/deliveries/{id}", HubDeliveries.Trace).Produces<TraceList>();
+        hub.MapGet("/dead-letters", HubDeliveries.ListDead).Produces<DeadLetterList>();
+        hub.MapGet("/dead-letters/{id}", HubDeliveries.GetDead).Produces<DeadLetterBody>();
+        hub.MapPost("/dead-letters/requeue", HubDeliveries.Requeue).Takes<DeadLetterRequest>().Produces<DeadLetterChangeBody>();
+        hub.MapPost("/dead-letters/discard", HubDeliveries.Discard).Takes<DeadLetterRequest>().Produces<DeadLetterChangeBody>();
 
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();

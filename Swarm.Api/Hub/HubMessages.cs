@@ -1,5 +1,6 @@
 using System.Text;
 using Swarm.Core;
+using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
@@ -43,17 +44,19 @@ internal static class HubMessages
         return Results.Json(new BatchBody([.. (await Task.WhenAll(sent)).Select(ToItem)]), HubJson.Default.BatchBody);
     }
 
-    public static async Task<IResult> Sent(HttpContext http, string agent, AgentDirectory directory, Outbox outbox)
+    public static async Task<IResult> Sent(HttpContext http, string agent, AgentDirectory directory, Outbox outbox, DeliveryTrace trace)
     {
         var profile = await http.SeeAsync(directory, agent);
         var limit = http.PageLimit();
         var cursor = http.Number("cursor", 0, long.MaxValue, long.MaxValue);
         var items = await outbox.ListAsync(profile.Id, cursor, limit, http.RequestAborted);
+        var recipients = await trace.RecipientsAsync([.. items.Select(i => i.MessageNo)], http.RequestAborted);
         return Results.Json(
             new SentList(
                 [.. items.Select(i => new SentBody(
                     i.Message.MessageId.ToString(), i.Message.SwarmId.ToString(), i.Message.Recipient, AspWords.Of(i.Message.Kind), i.Message.Content,
-                    i.AcceptedAt, i.Recipients.ToDictionary(r => HubInbox.WordOf(r.Key), r => r.Value)))],
+                    i.AcceptedAt, i.Recipients.ToDictionary(r => HubInbox.WordOf(r.Key), r => r.Value),
+                    [.. recipients[i.MessageNo].Select(r => new SentRecipient(r.Recipient, HubInbox.WordOf(r.State), r.Attempts, r.LastError))]))],
                 items.Count > 0 && await outbox.ListAsync(profile.Id, items[^1].MessageNo, 1, http.RequestAborted) is { Count: > 0 }
                     ? items[^1].MessageNo.ToString()
                     : null),

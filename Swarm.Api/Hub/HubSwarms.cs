@@ -1,3 +1,4 @@
+using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
@@ -94,12 +95,22 @@ internal static class HubSwarms
         return Results.NoContent();
     }
 
-    public static async Task<IResult> Join(HttpContext http, AgentDirectory directory, SwarmAdmission admission, Rosters rosters, TimeProvider time)
+    public static async Task<IResult> Join(
+        HttpContext http, AgentDirectory directory, SwarmAdmission admission, AgentSwarmPeer peer, Rosters rosters, TimeProvider time)
     {
         var request = await http.ReadAsync(HubJson.Default.JoinRequest);
         var agent = await http.ActAsAsync(directory, request.Agent);
         var invite = InviteLink.Parse(HubRequests.Required(request.InviteToken, "invite_token").Trim(), time.GetUtcNow());
-        var outcome = await admission.AdmitLocalAsync(agent, invite, http.RequestAborted);
+        JoinOutcome outcome;
+        try
+        {
+            outcome = await admission.AdmitLocalAsync(agent, invite, http.RequestAborted);
+        }
+        catch (SwarmException e) when (e.Error == SwarmError.RemoteMaster)
+        {
+            outcome = await peer.JoinAsync(agent, invite, http.RequestAborted);
+        }
+
         var master = (await rosters.GetAsync(outcome.SwarmId, http.RequestAborted))?.Master?.Name ?? invite.Claims.Master;
         return Results.Json(
             new JoinBody(outcome.Pending ? "pending" : "joined", outcome.SwarmId.ToString(), outcome.SwarmName, master, outcome.Roster.Count),

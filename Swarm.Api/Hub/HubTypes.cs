@@ -186,7 +186,53 @@ public sealed record WakeBody(
 
 public sealed record SentBody(
     string MessageId, string SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
-    IReadOnlyDictionary<string, int> Recipients);
+    IReadOnlyDictionary<string, int> Recipients, IReadOnlyList<SentRecipient> Deliveries);
+
+/// <summary>One of the first recipients of a sent message.</summary>
+public sealed record SentRecipient(
+    string Recipient, string State, int Attempts, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Error);
+
+public sealed record AttemptBody(int Attempt, DateTimeOffset At, string Error);
+
+public sealed record TraceRecipient(
+    string Recipient, long Seq, string State, int Attempts, string? Error, DateTimeOffset? DueAt, DateTimeOffset? ReadAt,
+    IReadOnlyList<AttemptBody> Tries);
+
+/// <summary>The life of a message. <paramref name="Remaining"/> counts recipients whose deliveries are still to be made.</summary>
+public sealed record TraceBody(
+    string MessageId, string? SwarmId, string Sender, bool Verified, DateTimeOffset SentAt, DateTimeOffset AcceptedAt, DateTimeOffset? ExpiresAt,
+    int Remaining, string? Trace, IReadOnlyList<TraceRecipient> Recipients,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
+public sealed record TraceList(IReadOnlyList<TraceBody> Messages);
+
+/// <summary>A dead letter; the message itself only where one is asked for.</summary>
+public sealed record DeadLetterBody(
+    string Id, string MessageId, string? SwarmId, string Sender, string Recipient, int Attempts, DateTimeOffset DiedAt, string Reason)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Type { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Timestamp { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Content { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<AttemptBody>? Tries { get; init; }
+}
+
+public sealed record DeadLetterList(
+    IReadOnlyList<DeadLetterBody> DeadLetters, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
+public sealed record DeadLetterSelection(string? Recipient, string? Sender, string? SwarmId, string? Reason, string? From, string? Until);
+
+public sealed record DeadLetterRequest(IReadOnlyList<string?>? Ids, DeadLetterSelection? Filter);
+
+/// <summary>When not done, the same call with <paramref name="Until"/> in the filter goes on.</summary>
+public sealed record DeadLetterChangeBody(
+    int Changed, bool Done, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Until);
 
 public sealed record SentList(IReadOnlyList<SentBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
@@ -252,6 +298,11 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(WakeRequest))]
 [JsonSerializable(typeof(WakeBody))]
 [JsonSerializable(typeof(SentList))]
+[JsonSerializable(typeof(TraceList))]
+[JsonSerializable(typeof(DeadLetterList))]
+[JsonSerializable(typeof(DeadLetterBody))]
+[JsonSerializable(typeof(DeadLetterRequest))]
+[JsonSerializable(typeof(DeadLetterChangeBody))]
 [JsonSerializable(typeof(StatusBody))]
 [JsonSerializable(typeof(StatsBody))]
 [JsonSerializable(typeof(ResetBody))]

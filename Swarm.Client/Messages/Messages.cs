@@ -69,7 +69,10 @@ public sealed record BatchItemError(string Id, string Message);
 /// <param name="Recipients">Count by state: <c>pending</c>, <c>leased</c>, <c>delivered</c>, <c>read</c>, …</param>
 public sealed record SentMessage(
     Guid MessageId, Guid SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
-    IReadOnlyDictionary<string, long> Recipients);
+    IReadOnlyDictionary<string, long> Recipients, IReadOnlyList<SentRecipient>? Deliveries = null);
+
+/// <summary>One of the first recipients of a sent message, and why it has not got it, if it has not.</summary>
+public sealed record SentRecipient(string Recipient, string State, int Attempts, string? Error);
 
 internal sealed record MessageBatch(IReadOnlyList<OutgoingMessage> Messages);
 

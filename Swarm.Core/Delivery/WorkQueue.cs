@@ -22,6 +22,11 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
     /// <summary>How many waiting deliveries of a recipient one call looks through: within these a higher priority overtakes a lower one.</summary>
     public const int ScanMax = 10_000;
 
+    /// <summary>Tries after which a delivery is a dead letter: leases that ran out on it, and negative acknowledgements.</summary>
+    public const int AttemptsMax = 20;
+
+    private const string NakReason = "The consumer gave it back.";
+
     // A lane is held only while something of its lease is left.
     private const string FreeEmptyLanes =
         """
@@ -41,10 +46,10 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
         await using var command = database.CreateCommand(
             """
             select seq, state, accepted_at, verified, wire
-            from lease_deliveries(array[$1::bigint], $2, $3, $4, $5, $6, $7)
+            from lease_deliveries(array[$1::bigint], $2, $3, $4, $5, $6, $7, $8)
             """);
         foreach (var value in new object[]
-            { recipient.Value, id, now.UtcDateTime, until.UtcDateTime, Math.Min(max, LeaseItemsMax), (long)Inbox.PageBytesMax, ScanMax })
+            { recipient.Value, id, now.UtcDateTime, until.UtcDateTime, Math.Min(max, LeaseItemsMax), (long)Inbox.PageBytesMax, ScanMax, AttemptsMax })
         {
             command.Parameters.Add(new() { Value = value });
         }
@@ -65,9 +70,20 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
     public Task<int> NakAsync(AgentId recipient, Guid lease, long[] seqs, TimeSpan delay, CancellationToken cancellation) =>
         SettleAsync(
             recipient, lease, time.GetUtcNow() + delay,
-            """
-            update deliveries set state = 0, lease_id = null, attempts = least(attempts + 1, 32767)
-            where recipient_no = $1 and lease_id = $2 and seq = any ($3)
+            $"""
+            with tried as (
+                update deliveries
+                set state = case when attempts + 1 >= {AttemptsMax} then 7 else 0 end, lease_id = null, attempts = least(attempts + 1, 32767),
+                    last_error = '{NakReason}'
+                where recipient_no = $1 and lease_id = $2 and seq = any ($3)
+                returning message_no, recipient_no, sender_no, swarm_no, attempts, state
+            ), noted as (
+                insert into delivery_attempts (message_no, recipient_no, attempt, at, error)
+                select message_no, recipient_no, attempts, $4, '{NakReason}' from tried on conflict do nothing
+            )
+            insert into dead_letters (message_no, recipient_no, sender_no, swarm_no, died_at, reason)
+            select message_no, recipient_no, sender_no, swarm_no, $4, 'It was given back ' || attempts || ' times.' from tried where state = 7
+            on conflict do nothing
             """,
             seqs, cancellation);
 
@@ -121,10 +137,24 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
                 cancellation, recipient.Value, lease, seqs);
         }
 
-        var updated = await ExecuteAsync(connection, sql, cancellation, recipient.Value, lease, seqs);
+        var updated = heldUntil is null
+            ? await ExecuteAsync(connection, sql, cancellation, recipient.Value, lease, seqs)
+            : await CountAsync(connection, recipient, lease, seqs, cancellation);
+        if (heldUntil is not null)
+        {
+            await ExecuteAsync(connection, sql, cancellation, recipient.Value, lease, seqs, time.GetUtcNow().UtcDateTime);
+        }
+
         await ExecuteAsync(connection, FreeEmptyLanes, cancellation, recipient.Value, lease);
         await transaction.CommitAsync(cancellation);
         return updated;
+    }
+
+    private static async Task<int> CountAsync(NpgsqlConnection connection, AgentId recipient, Guid lease, long[] seqs, CancellationToken cancellation)
+    {
+        await using var command = Command(
+            connection, "select count(*)::integer from deliveries where recipient_no = $1 and lease_id = $2 and seq = any ($3)", recipient.Value, lease, seqs);
+        return (int)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
     private static async Task<int> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)

@@ -190,7 +190,7 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
     };
 
     /// <summary>SHA-256 over the protocol's signed bytes and the sender's key (design §3 promise 3).</summary>
-    private static byte[] Fingerprint(ReadOnlySpan<byte> signedBytes, ReadOnlySpan<byte> key)
+    internal static byte[] Fingerprint(ReadOnlySpan<byte> signedBytes, ReadOnlySpan<byte> key)
     {
         Span<byte> input = stackalloc byte[signedBytes.Length + key.Length];
         signedBytes.CopyTo(input);

@@ -12,8 +12,23 @@ public sealed class LocalSignals
 
     private readonly ConcurrentDictionary<AgentId, InboxSubscription[]> _waiting = new();
 
-    /// <summary>How many subscriptions are open.</summary>
-    public int Count => _waiting.Values.Sum(s => s.Length);
+    private volatile SignalObserver[] _observers = [];
+
+    /// <summary>How many subscriptions are open, observers included.</summary>
+    public int Count => _waiting.Values.Sum(s => s.Length) + _observers.Length;
+
+    /// <summary>Starts observing every signal of this process, whomever it is for.</summary>
+    /// <param name="wake">Called after each addition; cheap, never throws.</param>
+    public SignalObserver Observe(Action wake)
+    {
+        var observer = new SignalObserver(this, wake);
+        lock (_waiting)
+        {
+            _observers = [.. _observers, observer];
+        }
+
+        return observer;
+    }
 
     /// <summary>Starts listening: every signal after this call completes a wait, also one that comes between two waits.</summary>
     public InboxSubscription Subscribe(AgentId agent)
@@ -28,6 +43,11 @@ public sealed class LocalSignals
 
     public void Notify(ReadOnlySpan<AgentId> agents)
     {
+        foreach (var observer in _observers)
+        {
+            observer.Add(agents);
+        }
+
         if (_waiting.IsEmpty)
         {
             return;
@@ -35,11 +55,27 @@ public sealed class LocalSignals
 
         foreach (var agent in agents)
         {
-            Notify(agent);
+            Wake(agent);
         }
     }
 
-    public void Notify(AgentId agent)
+    public void Notify(AgentId agent) => Notify([agent]);
+
+    /// <summary>Wakes everybody: signals may have been missed.</summary>
+    public void NotifyAll()
+    {
+        foreach (var observer in _observers)
+        {
+            observer.AddAll();
+        }
+
+        foreach (var agent in _waiting.Keys)
+        {
+            Wake(agent);
+        }
+    }
+
+    private void Wake(AgentId agent)
     {
         if (_waiting.TryGetValue(agent, out var subscriptions))
         {
@@ -50,12 +86,11 @@ public sealed class LocalSignals
         }
     }
 
-    /// <summary>Wakes everybody: signals may have been missed.</summary>
-    public void NotifyAll()
+    internal void Remove(SignalObserver observer)
     {
-        foreach (var agent in _waiting.Keys)
+        lock (_waiting)
         {
-            Notify(agent);
+            _observers = Array.FindAll(_observers, o => o != observer);
         }
     }
 
@@ -151,4 +186,60 @@ public sealed class InboxSubscriptions : IDisposable
     public ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation) => _any.WaitAsync(limit, time, cancellation);
 
     public void Dispose() => Follow(new HashSet<AgentId>());
+}
+
+/// <summary>Collects the agents of all signals; the same agent once, too many as "everybody".</summary>
+public sealed class SignalObserver : IDisposable
+{
+    /// <summary>The most agents that are kept apart.</summary>
+    public const int AgentsMax = 64 * 1024;
+
+    private readonly LocalSignals _owner;
+    private readonly Action _wake;
+    private readonly Lock _lock = new();
+    private HashSet<AgentId> _agents = [];
+    private bool _all;
+
+    internal SignalObserver(LocalSignals owner, Action wake) => (_owner, _wake) = (owner, wake);
+
+    /// <summary>Takes what was signalled since the last call. True: signals may have been missed, so look at everybody.</summary>
+    /// <param name="spare">Empty; is filled from now on, so that two sets do for ever.</param>
+    public bool Take(HashSet<AgentId> spare, out HashSet<AgentId> agents)
+    {
+        lock (_lock)
+        {
+            (agents, _agents) = (_agents, spare);
+            (var all, _all) = (_all, false);
+            return all;
+        }
+    }
+
+    public void Dispose() => _owner.Remove(this);
+
+    internal void Add(ReadOnlySpan<AgentId> agents)
+    {
+        lock (_lock)
+        {
+            foreach (var agent in agents)
+            {
+                _all |= _agents.Count >= AgentsMax && !_agents.Contains(agent);
+                if (_agents.Count < AgentsMax)
+                {
+                    _agents.Add(agent);
+                }
+            }
+        }
+
+        _wake();
+    }
+
+    internal void AddAll()
+    {
+        lock (_lock)
+        {
+            _all = true;
+        }
+
+        _wake();
+    }
 }

@@ -12,7 +12,7 @@ public sealed record SwarmSettings(bool AllowMemberInvite, bool RequireApproval)
 public sealed record IssuedInvite(string Url, string TokenHash, DateTimeOffset? ExpiresAt, int? MaxUses);
 
 /// <summary>What members do to a swarm: create, invite, leave, kick (ASP §10). Joining is in <see cref="SwarmAdmission"/>.</summary>
-public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedKeys keys, TimeProvider time)
+public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedKeys keys, SwarmNotices notices, TimeProvider time)
 {
     /// <summary>The longest name of a swarm, in characters (ASP §8.2).</summary>
     public const int NameLengthMax = 256;
@@ -150,10 +150,12 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
     public async Task<Roster> LeaveAsync(AgentProfile agent, SwarmId swarm, CancellationToken cancellation)
     {
         var roster = await GetAsMemberAsync(agent, swarm, cancellation);
+        var key = await notices.OpenAsync(agent, cancellation);
         await RemoveAsync(
             $"{agent.Name} left swarm {swarm}",
             roster,
             current => current.MasterId == agent.Id ? throw new SwarmException(SwarmError.MasterMayNotLeave) : current.Find(agent.Id),
+            key is null ? null : (scope, current, leaver) => notices.LeftAsync(scope, key, current, leaver, cancellation),
             cancellation);
         return roster;
     }
@@ -165,12 +167,15 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
     public async Task KickAsync(AgentProfile by, SwarmId swarm, string target, string? reason, CancellationToken cancellation)
     {
         var roster = await GetAsMemberAsync(by, swarm, cancellation);
+        var key = await notices.OpenAsync(by, cancellation);
         await RemoveAsync(
             $"{target} kicked from swarm {swarm} by {by.Name}{(reason is null ? "" : $": {reason.Replace('\0', ' ')}")}",
             roster,
             current => current.MasterId != by.Id ? throw new SwarmException(SwarmError.NotMaster)
                 : target == by.Name ? throw new SwarmException(SwarmError.MayNotKickOneself)
                 : current.Find(target),
+            key is null ? null
+                : (scope, current, kicked) => notices.KickedAsync(scope, key, current, current.Find(by.Id)!, kicked, reason, cancellation),
             cancellation);
     }
 
@@ -181,8 +186,11 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
             ? roster
             : throw new SwarmException(SwarmError.UnknownSwarm);
 
-    private Task<bool> RemoveAsync(string what, Roster roster, Func<Roster, Member?> choose, CancellationToken cancellation) =>
-        decisions.RunAsync(
+    private async Task RemoveAsync(
+        string what, Roster roster, Func<Roster, Member?> choose, Func<DecisionScope, Roster, Member, Task<AgentId[]>>? tell,
+        CancellationToken cancellation)
+    {
+        var told = await decisions.RunAsync(
             what,
             async scope =>
             {
@@ -190,9 +198,18 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
                 var current = await rosters.ReadAsync(scope.Db, roster.Id, cancellation) ?? throw new SwarmException(SwarmError.UnknownSwarm);
                 var member = choose(current) ?? throw new SwarmException(SwarmError.NotAMember);
                 await scope.Db.Members.Where(m => m.SwarmNo == roster.SwarmNo && m.AgentNo == member.Agent.Value).ExecuteDeleteAsync(cancellation);
-                return true;
+                if (member.Kind == AgentKind.Remote)
+                {
+                    // What is still on its way to it, its notice above all, goes where it was as this member.
+                    await scope.Db.Agents.Where(a => a.AgentNo == member.Agent.Value)
+                        .ExecuteUpdateAsync(s => s.SetProperty(a => a.Endpoint, member.Endpoint), cancellation);
+                }
+
+                return tell is null ? [] : await tell(scope, current, member);
             },
             cancellation);
+        notices.Signal(told);
+    }
 
     private static bool IsText(string text)
     {

@@ -85,6 +85,18 @@ public sealed class DestinationBreaker(TimeProvider time)
         }
     }
 
+    /// <summary>How long <see cref="TryEnter"/> would refuse, without asking to be let in; zero when it would not.</summary>
+    public TimeSpan OpenFor(string destination)
+    {
+        lock (_circuits)
+        {
+            return _circuits.TryGetValue(destination, out var node) && node.Value is { State: not State.Closed } circuit
+                && circuit.Until - Now is { Ticks: > 0 } left
+                    ? circuit.State == State.Open || left < ProbePause ? left : ProbePause
+                    : TimeSpan.Zero;
+        }
+    }
+
     /// <summary>The outcome of a call: whether the destination is alive. Any answer that shows it is counts as success, a refusal too.</summary>
     public void Report(string destination, bool success)
     {

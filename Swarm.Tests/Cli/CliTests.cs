@@ -11,6 +11,8 @@ public sealed class CliTests : IDisposable
     private const string Agent = """{"name":"alice","kind":"hosted","endpoint":"https://localhost:8743/agents/alice/swarm","public_key":"A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=","display_name":null,"description":null,"default":false,"created_at":"2026-02-05T14:30:00.000Z","revoked_at":null}""";
     private const string Swarm = """{"swarm_id":"550e8400-e29b-41d4-a716-446655440000","name":"research","master":"alice","settings":{"allow_member_invite":false,"require_approval":false},"member_count":2,"joined_at":"2026-02-05T14:30:00.000Z"}""";
 
+    private const string DeadLetter = """{"id":"7-4","message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"550e8400-e29b-41d4-a716-446655440000","sender":"alice","recipient":"dave","attempts":1,"died_at":"2026-02-05T14:30:00.000Z","reason":"HTTP 422" """;
+
     private readonly CliRun cli = new() { Variables = { ["SWARM_AGENT"] = "alice", ["SWARM_TOKEN"] = "t" } };
 
     public static Dictionary<string, string> Answers { get; } = new()
@@ -35,6 +37,12 @@ public sealed class CliTests : IDisposable
         ["GET /hub/v1/agents/alice/mutes"] = """{"agents":[{"agent_id":"mallory","muted_at":"2026-02-05T14:30:00.000Z","reason":"spam"}],"swarms":[]}""",
         ["POST /hub/v1/agents/alice/mute"] = """{"status":"muted","type":"agent","id":"bob"}""",
         ["POST /hub/v1/agents/alice/unmute"] = """{"status":"unmuted","type":"agent","id":"bob","was_muted":true}""",
+        ["GET /hub/v1/agents/alice/outbox"] = $$"""{"messages":[{"message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"{{SwarmId}}","recipient":"broadcast","type":"message","content":"hi","accepted_at":"2026-02-05T14:30:00.000Z","recipients":{"delivered":1,"dead":1},"deliveries":[{"recipient":"bob","state":"delivered","attempts":0},{"recipient":"dave","state":"dead","attempts":1,"error":"HTTP 422"}]}]}""",
+        ["GET /hub/v1/deliveries/00000000-0000-4000-8000-000000000001"] = $$"""{"messages":[{"message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"{{SwarmId}}","sender":"alice","verified":true,"sent_at":"2026-02-05T14:30:00.000Z","accepted_at":"2026-02-05T14:30:00.000Z","expires_at":null,"remaining":0,"trace":null,"recipients":[{"recipient":"dave","seq":4,"state":"dead","attempts":1,"error":"HTTP 422","due_at":null,"read_at":null,"tries":[{"attempt":1,"at":"2026-02-05T14:30:00.000Z","error":"HTTP 422"}]}]}]}""",
+        ["GET /hub/v1/dead-letters"] = $$"""{"dead_letters":[{{DeadLetter}}}]}""",
+        ["GET /hub/v1/dead-letters/7-4"] = $$"""{{DeadLetter}},"type":"message","timestamp":"2026-02-05T14:30:00.000Z","content":"hi","tries":[{"attempt":1,"at":"2026-02-05T14:30:00.000Z","error":"HTTP 422"}]}""",
+        ["POST /hub/v1/dead-letters/requeue"] = """{"changed":3,"done":true}""",
+        ["POST /hub/v1/dead-letters/discard"] = """{"changed":1,"done":true}""",
         ["POST /hub/v1/backup"] = """{"path":"/data/backups/b.tar","bytes":10,"tables":3,"rows":4}""",
         ["GET /hub/v1/agents/alice/tokens"] = """{"tokens":[{"id":7,"label":"laptop","created_at":"2026-02-05T14:30:00.000Z","last_used_at":null,"revoked_at":null}]}""",
         ["POST /hub/v1/agents/alice/tokens"] = """{"id":8,"label":null,"token":"swarm_other","created_at":"2026-02-05T14:30:00.000Z"}""",
@@ -54,6 +62,13 @@ public sealed class CliTests : IDisposable
         { "messages", "count messages" },
         { "messages --count", "swarm_id unread read archived deleted total" },
         { "inbox", "count messages" },
+        { "sent", "swarm_id count messages" },
+        { "trace 00000000-0000-4000-8000-000000000001", "count messages" },
+        { "dlq list --recipient dave --from 2h", "count more dead_letters" },
+        { "dlq show 7-4", "id message_id swarm_id sender recipient attempts died_at reason message_type timestamp content tries" },
+        { "dlq requeue 7-4", "status count" },
+        { "dlq requeue --reason 422", "status count" },
+        { "dlq discard --all", "status count" },
         { "status", "status agent_id endpoint public_key config_path db_path swarm_count muted_agents muted_swarms node" },
         { "status -v", "status agent_id endpoint public_key config_path db_path swarm_count muted_agents muted_swarms swarms muted_agent_ids muted_swarm_ids node" },
         { "mute -a bob", "status type id" },
@@ -91,10 +106,37 @@ public sealed class CliTests : IDisposable
             await cli.RunAsync(peer.Url,
             [
                 .. command.Split(' '),
-                .. command is "leave" or "kick -a bob" or "agent revoke alice" ? ["--yes"] : Array.Empty<string>(),
+                .. command is "leave" or "kick -a bob" or "agent revoke alice" || command.StartsWith("dlq requeue", StringComparison.Ordinal)
+                    || command.StartsWith("dlq discard", StringComparison.Ordinal) ? ["--yes"] : Array.Empty<string>(),
             ]));
         Assert.NotEmpty(cli.Out);
         Assert.False(cli.Out.StartsWith('{'), keys);
+    }
+
+    [Fact]
+    public async Task A_long_requeue_goes_on_until_it_is_done_and_says_how_far_it_is()
+    {
+        var calls = 0;
+        await using var peer = await HubPeer.StartAsync((context, _, _) => HubPeer.JsonAsync(
+            context, 200, ++calls < 3 ? """{"changed":500,"done":false,"until":"2026-02-05T14:30:00.000Z"}""" : """{"changed":7,"done":true}"""));
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "dlq", "requeue", "--recipient", "bob", "--yes"));
+        Assert.Equal("1007 dead letters requeued.\n", cli.Out);
+        Assert.Equal(["500 so far", "1000 so far"], cli.Error.TrimEnd('\n').Split('\n'));
+        Assert.Equal("""{"filter":{"recipient":"bob"}}""", peer.Seen[0].Body);
+        Assert.All(peer.Seen.Skip(1), call => Assert.Equal("""{"filter":{"recipient":"bob","until":"2026-02-05T14:30:00.000Z"}}""", call.Body));
+    }
+
+    [Theory]
+    [InlineData("dlq requeue")]
+    [InlineData("dlq requeue 1-2 --all")]
+    [InlineData("dlq discard --all --reason x")]
+    [InlineData("dlq list --from yesterday")]
+    [InlineData("trace nonsense")]
+    public async Task What_is_meant_must_be_clear(string command)
+    {
+        await using var peer = await HubPeer.StartAsync(Answers);
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(peer.Url, command.Split(' ')));
+        Assert.Empty(peer.Seen);
     }
 
     [Fact]

@@ -55,6 +55,25 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
     }
 
     [Fact]
+    public async Task What_was_sent_is_shown_with_its_recipients_and_traced()
+    {
+        await MeetAsync();
+        await OkAsync("send", "--as", "alice", "-m", "hi");
+        await OkAsync("sent", "--as", "alice", "--json");
+        var sent = cli.Json["messages"]![0]!;
+        Assert.Equal(("sent", "bob", "pending"), (
+            sent["status"]!.GetValue<string>(), sent["deliveries"]![0]!["recipient"]!.GetValue<string>(), sent["deliveries"]![0]!["state"]!.GetValue<string>()));
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        await OkAsync("trace", sent["message_id"]!.GetValue<string>(), "--json");
+        Assert.Equal("bob", cli.Json["messages"]![0]!["recipients"]![0]!["recipient"]!.GetValue<string>());
+        await OkAsync("dlq", "list", "--recipient", "bob", "--from", "2h", "--json");
+        Assert.Equal(0, cli.Json["count"]!.GetValue<int>());
+        await OkAsync("dlq", "requeue", "--all", "--json");
+        Assert.Equal(0, cli.Json["count"]!.GetValue<int>());
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "dlq", "show", "1-2"));
+    }
+
+    [Fact]
     public async Task Each_agent_acts_with_its_own_token_and_for_nobody_else()
     {
         await MeetAsync();

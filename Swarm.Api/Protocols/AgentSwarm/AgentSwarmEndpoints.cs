@@ -50,6 +50,7 @@ public static partial class AgentSwarmEndpoints
                 invoker, provider.GetRequiredService<Conversations>(), wake.SessionTimeout, provider.GetRequiredService<ILogger<Invocations>>());
         });
         services.AddHostedService<CompatibilityGuard>();
+        services.AddSingleton<AgentSwarmPeer>();
         services.AddSingleton<AgentSwarmBudgets>();
         return services;
     }

@@ -1,0 +1,167 @@
+using Microsoft.EntityFrameworkCore;
+using NSec.Cryptography;
+using Swarm.Core.Audit;
+using Swarm.Core.Identity;
+using Swarm.Core.Messaging.AgentSwarm;
+
+namespace Swarm.Core.Swarms;
+
+/// <summary>What a remote master answered to a join (ASP §8.2): nothing in it is believed before it is checked.</summary>
+public sealed record RemoteRoster(SwarmId SwarmId, string SwarmName, IReadOnlyList<(string Name, string Endpoint, string PublicKey)> Members);
+
+/// <summary>Swarms whose master lives on another node: what this node knows of them is what the master told at the join (ASP §10.2).</summary>
+public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvider time)
+{
+    /// <summary>Keeps the swarm and its roster after the master has admitted the applicant. A roster that is known only grows; pinned keys stay.</summary>
+    /// <exception cref="SwarmException">
+    /// <see cref="SwarmError.PeerUnreachable"/>: the answer is not usable; <see cref="SwarmError.AlreadyMember"/>: the name belongs to another key there;
+    /// <see cref="SwarmError.SwarmExists"/>: this node knows a swarm of that id with another master.
+    /// </exception>
+    public async Task<JoinOutcome> AdoptAsync(AgentProfile applicant, InviteClaims claims, RemoteRoster answer, CancellationToken cancellation)
+    {
+        var (master, others) = Check(applicant, claims, answer);
+        await decisions.RunAsync(
+            $"{applicant.Name} joined swarm {answer.SwarmId} of {master.Name} at {master.Endpoint}",
+            async scope =>
+            {
+                var roster = await rosters.ReadAsync(scope.Db, answer.SwarmId, cancellation);
+                if (roster is not null)
+                {
+                    await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
+                    roster = (await rosters.ReadAsync(scope.Db, answer.SwarmId, cancellation))!;
+                    if (roster.Master is not { Kind: AgentKind.Remote } known || !known.RawKey.AsSpan().SequenceEqual(master.Key))
+                    {
+                        throw new SwarmException(SwarmError.SwarmExists, "This node knows a swarm of that id with another master.");
+                    }
+                }
+
+                var swarmNo = roster?.SwarmNo ?? await CreateAsync(scope, answer, master, cancellation);
+                foreach (var peer in others.Prepend(master))
+                {
+                    if (roster?.Find(peer.Name) is null)
+                    {
+                        await AddPeerAsync(scope, swarmNo, peer, cancellation);
+                    }
+                }
+
+                if (!await scope.Db.Members.AnyAsync(m => m.SwarmNo == swarmNo && m.AgentNo == applicant.Id.Value, cancellation))
+                {
+                    await AddAsync(
+                        scope, swarmNo, applicant.Id.Value,
+                        new(applicant.Name, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey)), cancellation);
+                }
+
+                return true;
+            },
+            cancellation);
+        rosters.Forget(answer.SwarmId);
+        var joined = (await rosters.GetAsync(answer.SwarmId, cancellation))!;
+        return new(false, joined.Id, joined.Name, [.. joined.Members.Select(m => m.ToEntry())]);
+    }
+
+    private static (Peer Master, List<Peer> Others) Check(AgentProfile applicant, InviteClaims claims, RemoteRoster answer)
+    {
+        if (answer.SwarmId != claims.SwarmId || answer.SwarmName.Length is 0 or > SwarmLifecycle.NameLengthMax || answer.SwarmName.Any(char.IsControl)
+            || answer.Members.Count > SwarmAdmission.MembersMax)
+        {
+            throw new SwarmException(SwarmError.PeerUnreachable, "The master's answer names another swarm, or none, or too many members.");
+        }
+
+        Peer? master = null;
+        var others = new List<Peer>();
+        var admitted = false;
+        var own = applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey);
+        foreach (var (name, endpoint, publicKey) in answer.Members)
+        {
+            if (!AgentName.IsValidForLocal(name) || !Agents.IsValidEndpoint(endpoint) || !PublicKeyText.TryParse(publicKey, out var key))
+            {
+                throw new SwarmException(SwarmError.PeerUnreachable, "The master's answer holds a member that is none.");
+            }
+
+            var peer = new Peer(name, endpoint, key.Export(KeyBlobFormat.RawPublicKey));
+            if (name == applicant.Name)
+            {
+                admitted = peer.Key.AsSpan().SequenceEqual(own)
+                    ? true
+                    : throw new SwarmException(SwarmError.AlreadyMember, "Another agent of that name is a member of the swarm at its master.");
+            }
+            else if (name == claims.Master)
+            {
+                master = peer;
+            }
+            else
+            {
+                others.Add(peer);
+            }
+        }
+
+        return master is not null && admitted
+            ? (master, others)
+            : throw new SwarmException(SwarmError.PeerUnreachable, "The master's answer lists neither its own agent nor the joined one.");
+    }
+
+    private async Task<long> CreateAsync(DecisionScope scope, RemoteRoster answer, Peer master, CancellationToken cancellation)
+    {
+        var row = new SwarmRow
+        {
+            SwarmId = answer.SwarmId.Value,
+            Name = answer.SwarmName,
+            MasterNo = await RemoteAgentAsync(scope, master, cancellation)
+                ?? throw new SwarmException(SwarmError.PeerUnreachable, "The master's answer says that an agent of this node is the master."),
+            AllowMemberInvite = false,
+            RequireApproval = false,
+            CreatedAt = time.GetUtcNow(),
+        };
+        scope.Db.Swarms.Add(row);
+        await scope.Db.SaveChangesAsync(cancellation);
+        await scope.LockSwarmAsync(row.SwarmNo, cancellation);
+        return row.SwarmNo;
+    }
+
+    /// <summary>
+    /// A member that this node did not know. One with the key of a local agent is left out: the master cannot make an agent of this node a
+    /// member, only its own join can.
+    /// </summary>
+    private async Task AddPeerAsync(DecisionScope scope, long swarmNo, Peer peer, CancellationToken cancellation)
+    {
+        if (await RemoteAgentAsync(scope, peer, cancellation) is { } no
+            && !await scope.Db.Members.AnyAsync(m => m.SwarmNo == swarmNo && (m.AgentNo == no || m.Name == peer.Name), cancellation))
+        {
+            await AddAsync(scope, swarmNo, no, peer, cancellation);
+        }
+    }
+
+    private static async Task<long?> FindAsync(DecisionScope scope, byte[] key, AgentKind[] kinds, CancellationToken cancellation) =>
+        await scope.Db.Agents.AsNoTracking().Where(a => kinds.Contains(a.Kind) && a.PublicKey == key && a.RevokedAt == null)
+            .Select(a => (long?)a.AgentNo).FirstOrDefaultAsync(cancellation);
+
+    private async Task<long?> RemoteAgentAsync(DecisionScope scope, Peer peer, CancellationToken cancellation)
+    {
+        if (await FindAsync(scope, peer.Key, [AgentKind.Hosted, AgentKind.External], cancellation) is not null)
+        {
+            return null;
+        }
+
+        if (await FindAsync(scope, peer.Key, [AgentKind.Remote], cancellation) is { } known)
+        {
+            return known;
+        }
+
+        var row = new AgentRow { Kind = AgentKind.Remote, Endpoint = peer.Endpoint, PublicKey = peer.Key, CreatedAt = time.GetUtcNow() };
+        scope.Db.Agents.Add(row);
+        await scope.Db.SaveChangesAsync(cancellation);
+        await scope.Db.Database.ExecuteSqlAsync($"insert into mailboxes (recipient_no) values ({row.AgentNo})", cancellation);
+        return row.AgentNo;
+    }
+
+    private async Task AddAsync(DecisionScope scope, long swarmNo, long agentNo, Peer peer, CancellationToken cancellation)
+    {
+        scope.Db.Members.Add(new()
+        {
+            SwarmNo = swarmNo, AgentNo = agentNo, Name = peer.Name, Endpoint = peer.Endpoint, PublicKey = peer.Key, JoinedAt = time.GetUtcNow(),
+        });
+        await scope.Db.SaveChangesAsync(cancellation);
+    }
+
+    private sealed record Peer(string Name, string Endpoint, byte[] Key);
+}

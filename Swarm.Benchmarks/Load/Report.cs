@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 
@@ -11,6 +13,8 @@ internal sealed record Run(JsonObject Figures, string? Fault = null);
 /// <summary>Prints the medians of the runs as a table and, when asked, as one JSON object on the last line.</summary>
 internal static class Report
 {
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>The exit code: 0 when every check of every run held.</summary>
     public static int Print(string scenario, JsonObject settings, IReadOnlyList<Run> runs, JsonObject machine, ReportOptions options)
     {
@@ -37,7 +41,7 @@ internal static class Report
             AnsiConsole.MarkupLineInterpolated($"[red]{fault}[/]");
         }
 
-        var line = result.ToJsonString();
+        var line = result.ToJsonString(Plain);
         if (options.Out is { } file)
         {
             File.AppendAllText(file, line + "\n");
@@ -59,7 +63,7 @@ internal static class Report
         {
             var values = runs.Select(r => r[name]).OfType<JsonValue>().ToArray();
             result[name] = values.Length < runs.Length ? last?.DeepClone()
-                : values.All(v => v.GetValueKind() == System.Text.Json.JsonValueKind.Number) ? Middle([.. values.Select(v => double.Parse(v.ToJsonString()))])
+                : values.All(v => v.GetValueKind() == JsonValueKind.Number) ? Middle([.. values.Select(v => double.Parse(v.ToJsonString()))])
                 : values.All(v => v.TryGetValue<bool>(out _)) ? values.All(v => v.GetValue<bool>())
                 : last!.DeepClone();
         }

@@ -19,5 +19,7 @@ root.Subcommands.Add(BatchScenario.Command());
 root.Subcommands.Add(SseScenario.Command());
 root.Subcommands.Add(StreamsScenario.Command());
 root.Subcommands.Add(FanoutScenario.Command());
+root.Subcommands.Add(DeliveryScenario.Command());
+root.Subcommands.Add(GrowthScenario.Command());
 root.Subcommands.Add(FloorServer.Command());
 return await root.Parse(args).InvokeAsync();

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace Swarm.Benchmarks.Load;
 
@@ -11,11 +12,12 @@ internal delegate int WriteItem(int i, Span<byte> buffer);
 /// <param name="Duplicates">Items answered with <c>duplicate</c>.</param>
 /// <param name="Refused">Items answered with <c>refused</c>.</param>
 /// <param name="Errors">Requests answered with another status than 200.</param>
+/// <param name="FirstError">The answer to one of them.</param>
 /// <param name="Measured">Items answered within the measured time.</param>
 /// <param name="Elapsed">The measured time.</param>
 /// <param name="Latencies">Of the measured requests.</param>
 internal sealed record BatchResult(
-    int Sent, long Accepted, long Duplicates, long Refused, long Errors, long Measured, TimeSpan Elapsed, Latencies Latencies)
+    int Sent, long Accepted, long Duplicates, long Refused, long Errors, string? FirstError, long Measured, TimeSpan Elapsed, Latencies Latencies)
 {
     public double Rate => Measured / Elapsed.TotalSeconds;
 }
@@ -40,6 +42,7 @@ internal static class BatchLoad
         Target target, string token, WriteItem write, int itemsMax, int itemsEach, LoadOptions options, Action<double>? progress, CancellationToken cancellation)
     {
         var next = 0;
+        string? firstError = null;
         var startedAt = Stopwatch.GetTimestamp();
         var measureFrom = startedAt + options.WarmUpSeconds * Stopwatch.Frequency;
         var end = measureFrom + options.Seconds * Stopwatch.Frequency;
@@ -47,7 +50,7 @@ internal static class BatchLoad
         var results = await Task.WhenAll(Enumerable.Range(0, options.Connections).Select(_ => Task.Run(RunOneAsync, cancellation)));
         var elapsed = Stopwatch.GetElapsedTime(measureFrom, Math.Min(end, Stopwatch.GetTimestamp()));
         return new(
-            Math.Min(next, itemsMax), results.Sum(r => r.Accepted), results.Sum(r => r.Duplicates), results.Sum(r => r.Refused), results.Sum(r => r.Errors),
+            Math.Min(next, itemsMax), results.Sum(r => r.Accepted), results.Sum(r => r.Duplicates), results.Sum(r => r.Refused), results.Sum(r => r.Errors), firstError,
             results.Sum(r => r.Measured), elapsed, new(results.SelectMany(r => r.Ms)));
 
         async Task<(long Accepted, long Duplicates, long Refused, long Errors, long Measured, List<double> Ms)> RunOneAsync()
@@ -73,6 +76,7 @@ internal static class BatchLoad
                 if (status != 200)
                 {
                     errors++;
+                    firstError ??= $"{status} {Encoding.UTF8.GetString(hub.Body.Span)}";
                     continue;
                 }
 

@@ -71,7 +71,8 @@ internal static class Report
         return result;
     }
 
-    private static double Middle(double[] values)
+    /// <summary>The median.</summary>
+    public static double Middle(double[] values)
     {
         Array.Sort(values);
         var half = values.Length / 2;

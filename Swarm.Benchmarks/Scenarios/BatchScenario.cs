@@ -102,6 +102,6 @@ internal static class BatchScenario
         figures["rows_equal_answers"] = complete;
         DatabaseFigures.AddCosts(figures, before, after, server, node.Api(), load.Sent);
         return new(figures, complete && expected && load.Errors == 0 ? null
-            : $"Sent {load.Sent}, accepted {load.Accepted}, duplicates {load.Duplicates}, refused {load.Refused}, failed requests {load.Errors}, rows {rows}: they do not match.");
+            : $"Sent {load.Sent}, accepted {load.Accepted}, duplicates {load.Duplicates}, refused {load.Refused}, failed requests {load.Errors}, rows {rows}: they do not match. {load.FirstError}");
     }
 }

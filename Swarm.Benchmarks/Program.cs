@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Swarm.Benchmarks.Floor;
+using Swarm.Benchmarks.Peer;
 using Swarm.Benchmarks.Scenarios;
 
 var root = new RootCommand(
@@ -12,6 +13,7 @@ var root = new RootCommand(
       dotnet run -c Release --project Swarm.Benchmarks -- ingest --connections 64 --seconds 10
       dotnet run -c Release --project Swarm.Benchmarks -- floor --connections 64 --seconds 10 --json
       dotnet run -c Release --project Swarm.Benchmarks -- streams --help
+      dotnet run -c Release --project Swarm.Benchmarks -- all --quick
     """);
 root.Subcommands.Add(IngestScenario.Command());
 root.Subcommands.Add(FloorScenario.Command());
@@ -21,5 +23,11 @@ root.Subcommands.Add(StreamsScenario.Command());
 root.Subcommands.Add(FanoutScenario.Command());
 root.Subcommands.Add(DeliveryScenario.Command());
 root.Subcommands.Add(GrowthScenario.Command());
+root.Subcommands.Add(PushScenario.Command());
+root.Subcommands.Add(SoakScenario.Command());
+root.Subcommands.Add(MemoryScenario.Command());
+root.Subcommands.Add(StartScenario.Command());
+root.Subcommands.Add(AllScenarios.Command());
 root.Subcommands.Add(FloorServer.Command());
+root.Subcommands.Add(PeerServer.Command());
 return await root.Parse(args).InvokeAsync();

@@ -30,6 +30,13 @@ internal sealed class OwnServer : IDisposable
         return new(process, [.. line.Split(' ').Select(url => new Uri(url))]);
     }
 
+    /// <summary>Called by such a process: ends it when whoever started it has ended, in whatever way.</summary>
+    public static void EndWithParent() => new Thread(() =>
+    {
+        Console.In.ReadToEnd();
+        Environment.Exit(0);
+    }) { IsBackground = true }.Start();
+
     public ProcessFigures Figures() => ProcessFigures.Of([_process.Id]);
 
     public void Dispose()

@@ -12,7 +12,7 @@ var builder = WebApplication.CreateBuilder(args);
 // How every process starts, and where it keeps things.
 builder.AddServiceDefaults();
 builder.AddLocalTls();
-builder.AddNpgsqlDataSource(StorageServices.ConnectionName);
+builder.AddNpgsqlDataSource(StorageServices.ConnectionName, configureDataSourceBuilder: StorageServices.Configure);
 if (builder.Configuration.GetConnectionString("redis") is not null)
 {
     builder.AddRedisClient("redis");

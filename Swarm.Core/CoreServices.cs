@@ -5,6 +5,8 @@ using Swarm.Core.Audit;
 using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
+using Swarm.Core.Messaging.Limits;
+using Swarm.Core.Presence;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 using Swarm.Core.Swarms;
@@ -26,8 +28,11 @@ public static class CoreServices
 
         services.AddSingleton<Migrator>().AddSingleton<StartupChecks>().AddSingleton<Backup>().AddSingleton<NodeFigures>();
         services.AddSignals();
+        services.AddLimits(configuration);
+        services.AddSingleton<LastSeen>();
         services.AddSingleton<Decisions>().AddSingleton<AuditVerifier>();
         services.AddSingleton<PublicKeys>().AddSingleton<KeyVault>().AddSingleton<HostedKeys>().AddSingleton<AgentDirectory>();
+        services.AddSingleton<Sessions>().AddHostedService(s => s.GetRequiredService<Sessions>());
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
@@ -39,6 +44,7 @@ public static class CoreServices
     {
         services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<Sending>();
         services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
+        services.AddHostedService<PresenceWriter>();
         return services;
     }
 

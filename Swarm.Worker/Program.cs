@@ -7,7 +7,7 @@ using Swarm.Worker;
 // migrate: bring the schema up to date, and end. restore FILE: fill an empty database from a backup. run: what happens without a request.
 var builder = WebApplication.CreateBuilder(args);
 builder.AddServiceDefaults();
-builder.AddNpgsqlDataSource(StorageServices.ConnectionName);
+builder.AddNpgsqlDataSource(StorageServices.ConnectionName, configureDataSourceBuilder: StorageServices.Configure);
 if (builder.Configuration.GetConnectionString("redis") is not null)
 {
     builder.AddRedisClient("redis");

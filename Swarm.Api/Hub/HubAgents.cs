@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Swarm.Core;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
+using Swarm.Core.Presence;
 using Swarm.Core.Storage;
 
 namespace Swarm.Api.Hub;
@@ -56,7 +57,7 @@ internal static class HubAgents
         return await CreatedAsync(http, databases, agent, token);
     }
 
-    public static async Task<IResult> List(HttpContext http, IDbContextFactory<SwarmDb> databases)
+    public static async Task<IResult> List(HttpContext http, IDbContextFactory<SwarmDb> databases, LastSeen seen)
     {
         http.RequireOperator();
         var limit = http.PageLimit();
@@ -64,14 +65,17 @@ internal static class HubAgents
         await using var db = await databases.CreateDbContextAsync(http.RequestAborted);
         var rows = await db.Agents.AsNoTracking()
             .Where(a => a.AgentNo > after && a.Name != null).OrderBy(a => a.AgentNo).Take(limit).ToListAsync(http.RequestAborted);
+        var known = await seen.FindAsync(rows.Select(r => new AgentId(r.AgentNo)), http.RequestAborted);
         return Results.Json(
-            new AgentList([.. rows.Select(r => ToBody(r))], rows.Count == limit ? rows[^1].AgentNo.ToString() : null), HubJson.Default.AgentList);
+            new AgentList([.. rows.Select(r => WithPresence(ToBody(r), new(r.AgentNo), known, seen))], rows.Count == limit ? rows[^1].AgentNo.ToString() : null), HubJson.Default.AgentList);
     }
 
-    public static async Task<IResult> Get(HttpContext http, string agent, AgentDirectory directory, IDbContextFactory<SwarmDb> databases)
+    public static async Task<IResult> Get(
+        HttpContext http, string agent, AgentDirectory directory, IDbContextFactory<SwarmDb> databases, LastSeen seen)
     {
         var profile = await http.SeeAsync(directory, agent);
-        return Results.Json(await BodyAsync(http, databases, profile.Id), HubJson.Default.AgentBody);
+        var known = await seen.FindAsync([profile.Id], http.RequestAborted);
+        return Results.Json(WithPresence(await BodyAsync(http, databases, profile.Id), profile.Id, known, seen), HubJson.Default.AgentBody);
     }
 
     public static async Task<IResult> Revoke(HttpContext http, string agent, AgentDirectory directory, Agents agents)
@@ -150,6 +154,9 @@ internal static class HubAgents
         await using var db = await databases.CreateDbContextAsync(http.RequestAborted);
         return ToBody(await db.Agents.AsNoTracking().SingleAsync(a => a.AgentNo == id.Value, http.RequestAborted));
     }
+
+    private static AgentBody WithPresence(AgentBody body, AgentId id, IReadOnlyDictionary<AgentId, DateTimeOffset> known, LastSeen seen) =>
+        known.TryGetValue(id, out var at) ? body with { LastSeen = at, Online = body.RevokedAt is null && seen.IsOnline(at) } : body;
 
     private static AgentBody ToBody(AgentRow row) => new(
         row.Name!, row.Kind == AgentKind.Hosted ? "hosted" : "external", row.Endpoint, Convert.ToBase64String(row.PublicKey), row.DisplayName,

@@ -32,6 +32,8 @@ internal static class HubEndpoints
         hub.MapPost("/enrolments", HubAgents.CreateEnrolment).Takes<EnrolmentRequest>().Produces<EnrolmentBody>(201);
         hub.MapPost("/enrol", HubAgents.Enrol).WithMetadata(new OpenRoute()).Takes<EnrolRequest>().Produces<AgentBody>(201);
 
+        hub.MapPost("/ping", HubPing.Ping).Takes<PingRequest>().Produces<PingBody>();
+
         hub.MapPost("/swarms", HubSwarms.Create).Takes<SwarmRequest>().Produces<SwarmBody>(201);
         hub.MapGet("/swarms", HubSwarms.List).Produces<SwarmList>();
         hub.MapGet("/swarms/{id}", HubSwarms.Get).Produces<SwarmBody>();

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.Features;
 using Swarm.Core;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging.Limits;
 
 namespace Swarm.Api.Hub;
 
@@ -17,7 +18,8 @@ public sealed class HubOptions
 /// What every Hub route passes first: the right host and origin (against pages that a browser was lured to), then a token; and last,
 /// whatever went wrong becomes a problem. Authority over an agent is checked before the agent is looked up.
 /// </summary>
-internal sealed partial class HubGate(Tokens tokens, HubOptions options, AgentOptions agents, ILogger<HubGate> logger) : IEndpointFilter
+internal sealed partial class HubGate(
+    Tokens tokens, HubOptions options, AgentOptions agents, RateLimiter limits, ILogger<HubGate> logger) : IEndpointFilter
 {
     private static readonly object PrincipalKey = new();
 
@@ -27,6 +29,12 @@ internal sealed partial class HubGate(Tokens tokens, HubOptions options, AgentOp
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
         var http = context.HttpContext;
+        var address = ClientAddress.Of(http);
+        if (address is not null && limits.Peek(RateKey.Address(address)) is { IsAllowed: false } spent)
+        {
+            return HubErrors.Problem(SwarmError.RateLimited, retryAfterSeconds: spent.RetryAfterSeconds);
+        }
+
         try
         {
             CheckHost(http.Request);
@@ -44,6 +52,11 @@ internal sealed partial class HubGate(Tokens tokens, HubOptions options, AgentOp
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {
+            if (address is not null && e is SwarmException { Error: var error } && error == SwarmError.Unauthenticated)
+            {
+                limits.Take(RateKey.Address(address));
+            }
+
             if (HubErrors.FromException(e) is { } problem)
             {
                 return problem;
@@ -55,9 +68,6 @@ internal sealed partial class HubGate(Tokens tokens, HubOptions options, AgentOp
     }
 
     public static Principal PrincipalOf(HttpContext http) => (Principal)http.Items[PrincipalKey]!;
-
-    /// <summary>Whether the token that the request came with is still valid; asked again while a stream lives.</summary>
-    public async ValueTask<bool> IsStillValidAsync(HttpContext http) => await AuthenticateAsync(http) is not null;
 
     private ValueTask<Principal?> AuthenticateAsync(HttpContext http)
     {

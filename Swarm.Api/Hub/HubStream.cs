@@ -1,10 +1,9 @@
 using System.Text;
 using System.Text.Json;
-using System.Threading.Channels;
 using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
-using Swarm.Core.Signals;
+using Swarm.Core.Presence;
 
 namespace Swarm.Api.Hub;
 
@@ -15,29 +14,17 @@ internal static class HubStream
     public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
     public static async Task Follow(
-        HttpContext http, string agent, AgentDirectory directory, Inbox inbox, InboxStream stream, ControlEvents control, HubGate gate, TimeProvider time)
+        HttpContext http, string agent, AgentDirectory directory, Inbox inbox, InboxStream stream, Sessions sessions, LastSeen seen, TimeProvider time)
     {
         var profile = await http.SeeAsync(directory, agent);
-        var (newest, oldest) = await inbox.BoundsAsync(profile.Id, http.RequestAborted);
-        var after = Position(http) ?? newest;
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        // A channel, because nothing of it must be disposed: an event may still be on its way when the stream has ended.
-        var changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-        void OnChanged(ControlEvent change)
-        {
-            if (change.Kind is ControlKind.Agent or ControlKind.Token)
-            {
-                Wake();
-            }
-        }
-
-        void Wake() => changed.Writer.TryWrite(true);
-
-        control.Changed += OnChanged;
-        control.Missed += Wake;
-        var guard = GuardAsync(http, directory, profile, gate, changed.Reader, ended);
+        var principal = HubGate.PrincipalOf(http);
+        using var session = sessions.Open(principal, profile.Id);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, session.Ended);
         try
         {
+            var (newest, oldest) = await inbox.BoundsAsync(profile.Id, ended.Token);
+            var after = Position(http) ?? newest;
+
             http.Response.ContentType = "text/event-stream";
             http.Response.Headers.CacheControl = "no-store";
             await http.Response.StartAsync(ended.Token);
@@ -49,84 +36,34 @@ internal static class HubStream
 
             // An id without data is no event, but tells a reader of "from now on" where to resume.
             await WriteAsync(http, $": swarm\nid: {after}\n\n", ended.Token);
-            await WriteAllAsync(http, stream.FollowAsync(profile.Id, after, ended.Token).GetAsyncEnumerator(ended.Token), time, ended.Token);
+            using var follower = stream.Follow(profile.Id, after);
+            while (true)
+            {
+                if (principal.Agent == profile.Id)
+                {
+                    // An operator who looks on does not make an agent present.
+                    seen.Note(profile.Id);
+                }
+
+                var items = await follower.NextAsync(Heartbeat, time, ended.Token);
+                if (items.Count == 0)
+                {
+                    await WriteAsync(http, ": still here\n\n", ended.Token);
+                }
+
+                foreach (var item in items)
+                {
+                    // Waits while the reader is slow, so a stream never holds more than one page.
+                    await WriteAsync(
+                        http,
+                        $"id: {item.Seq}\nevent: message\ndata: {JsonSerializer.Serialize(HubInbox.ToBody(item), HubJson.Default.MessageBody)}\n\n",
+                        ended.Token);
+                }
+            }
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
         {
             // The reader left, or its right to read ended.
-        }
-        finally
-        {
-            control.Changed -= OnChanged;
-            control.Missed -= Wake;
-            await ended.CancelAsync();
-            await guard;
-        }
-    }
-
-    private static async Task WriteAllAsync(
-        HttpContext http, IAsyncEnumerator<InboxItem> items, TimeProvider time, CancellationToken cancellation)
-    {
-        await using var all = items;
-        var next = items.MoveNextAsync().AsTask();
-        while (true)
-        {
-            while (true)
-            {
-                try
-                {
-                    await next.WaitAsync(Heartbeat, time, cancellation);
-                    break;
-                }
-                catch (TimeoutException)
-                {
-                    await WriteAsync(http, ": still here\n\n", cancellation);
-                }
-                catch (OperationCanceledException)
-                {
-                    // The enumerator ends by the same token; it must be idle before it is disposed.
-                    await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                    throw;
-                }
-            }
-
-            if (!await next)
-            {
-                return;
-            }
-
-            var item = items.Current;
-            await WriteAsync(
-                http,
-                $"id: {item.Seq}\nevent: message\ndata: {JsonSerializer.Serialize(HubInbox.ToBody(item), HubJson.Default.MessageBody)}\n\n",
-                cancellation);
-            next = items.MoveNextAsync().AsTask();
-        }
-    }
-
-    /// <summary>Ends the stream when the token or the agent behind it is revoked.</summary>
-    private static async Task GuardAsync(
-        HttpContext http, AgentDirectory directory, AgentProfile profile, HubGate gate, ChannelReader<bool> changed, CancellationTokenSource ended)
-    {
-        while (true)
-        {
-            try
-            {
-                await changed.ReadAsync(ended.Token);
-                if (!await gate.IsStillValidAsync(http) || await directory.FindAsync(profile.Name, ended.Token) is null)
-                {
-                    await ended.CancelAsync();
-                }
-            }
-            catch (OperationCanceledException) when (ended.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (HubErrors.FromException(e) is not null)
-            {
-                // The database is away: the right cannot be confirmed, so it ends; the reader resumes where it was.
-                await ended.CancelAsync();
-            }
         }
     }
 

@@ -1,6 +1,7 @@
 using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Presence;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Api.Hub;
@@ -55,8 +56,16 @@ internal static class HubSwarms
     public static async Task<IResult> Get(HttpContext http, string id, Rosters rosters) =>
         Results.Json(ToBody(await SeeAsync(http, id, rosters), HubGate.PrincipalOf(http).Agent, members: true), HubJson.Default.SwarmBody);
 
-    public static async Task<IResult> Members(HttpContext http, string id, Rosters rosters) =>
-        Results.Json(new MemberList(ToMembers(await SeeAsync(http, id, rosters))), HubJson.Default.MemberList);
+    public static async Task<IResult> Members(HttpContext http, string id, Rosters rosters, LastSeen seen)
+    {
+        var roster = await SeeAsync(http, id, rosters);
+        var known = await seen.FindAsync(roster.Members.Select(m => m.Agent), http.RequestAborted);
+        return Results.Json(
+            new MemberList(
+                [.. roster.Members.Zip(ToMembers(roster), (member, body) =>
+                    known.TryGetValue(member.Agent, out var at) ? body with { LastSeen = at, Online = seen.IsOnline(at) } : body)]),
+            HubJson.Default.MemberList);
+    }
 
     public static async Task<IResult> Invite(HttpContext http, string id, AgentDirectory directory, SwarmLifecycle swarms)
     {

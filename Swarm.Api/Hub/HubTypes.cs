@@ -10,7 +10,18 @@ public sealed record AgentRequest(
 
 public sealed record AgentBody(
     string Name, string Kind, string Endpoint, string PublicKey, string? DisplayName, string? Description, bool Default, DateTimeOffset CreatedAt,
-    DateTimeOffset? RevokedAt, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Token = null);
+    DateTimeOffset? RevokedAt, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Token = null)
+{
+    /// <summary>When it last had a stream open, leased or sent; null when that is not known.</summary>
+    public DateTimeOffset? LastSeen { get; init; }
+
+    public bool Online { get; init; }
+}
+
+public sealed record PingRequest(string? Agent, string? Target);
+
+/// <param name="Status"><c>online</c> or <c>offline</c> (local), <c>ok</c> or <c>failed</c> (remote).</param>
+public sealed record PingBody(string Target, string Kind, string Status, DateTimeOffset? LastSeen, int? HttpStatus, double LatencyMs, string Detail);
 
 public sealed record AgentList(IReadOnlyList<AgentBody> Agents, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
@@ -32,7 +43,12 @@ public sealed record SwarmRequest(string? Agent, string? Name, bool? AllowMember
 
 public sealed record SettingsBody(bool AllowMemberInvite, bool RequireApproval);
 
-public sealed record MemberBody(string AgentId, string Endpoint, string PublicKey, DateTimeOffset JoinedAt);
+public sealed record MemberBody(string AgentId, string Endpoint, string PublicKey, DateTimeOffset JoinedAt)
+{
+    public DateTimeOffset? LastSeen { get; init; }
+
+    public bool Online { get; init; }
+}
 
 public sealed record SwarmBody(
     string SwarmId, string Name, string Master, SettingsBody Settings, int MemberCount, DateTimeOffset? JoinedAt,
@@ -174,6 +190,8 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(AgentRequest))]
 [JsonSerializable(typeof(AgentBody))]
 [JsonSerializable(typeof(AgentList))]
+[JsonSerializable(typeof(PingRequest))]
+[JsonSerializable(typeof(PingBody))]
 [JsonSerializable(typeof(TokenRequest))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenList))]

@@ -1,6 +1,7 @@
 using Swarm.Core;
 using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
+using Swarm.Core.Presence;
 using Swarm.Core.Signals;
 
 namespace Swarm.Api.Hub;
@@ -18,7 +19,7 @@ internal static class HubWorkQueue
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
 
     public static async Task<IResult> Lease(
-        HttpContext http, string agent, AgentDirectory directory, WorkQueue queue, LocalSignals signals, TimeProvider time)
+        HttpContext http, string agent, AgentDirectory directory, WorkQueue queue, LocalSignals signals, LastSeen seen, TimeProvider time)
     {
         var profile = await http.ActAsAsync(directory, agent);
         var request = await http.ReadAsync(HubJson.Default.LeaseRequest);
@@ -30,6 +31,7 @@ internal static class HubWorkQueue
         var startedAt = time.GetTimestamp();
         while (true)
         {
+            seen.Note(profile.Id);
             var lease = await queue.LeaseAsync(profile.Id, max, duration, http.RequestAborted);
             var left = wait - time.GetElapsedTime(startedAt);
             if (lease.Items.Count > 0 || left <= TimeSpan.Zero)

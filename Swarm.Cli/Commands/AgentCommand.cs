@@ -125,11 +125,12 @@ internal static class AgentCommand
             }
 
             session.Terminal.WriteTable(
-                ["Name", "Kind", "Endpoint", "Display name", "Created", "State"],
+                ["Name", "Kind", "Endpoint", "Display name", "Created", "State", "Seen"],
                 agents.Select(agent => (IReadOnlyList<string>)
                 [
                     agent.Name, agent.Kind, agent.Endpoint, agent.DisplayName ?? "", SwarmTime.Format(agent.CreatedAt),
                     agent.RevokedAt is null ? (agent.Default ? "default" : "active") : "revoked",
+                    PingCommand.Seen(agent.Online, agent.LastSeen),
                 ]));
             return ExitCode.Ok;
         });
@@ -204,6 +205,7 @@ internal static class AgentCommand
         .. agent.DisplayName is null ? Array.Empty<string>() : [$"  Name:       {agent.DisplayName}"],
         .. agent.Description is null ? Array.Empty<string>() : [$"  About:      {agent.Description}"],
         $"  Created:    {SwarmTime.Format(agent.CreatedAt)}",
+        .. agent.LastSeen is null ? Array.Empty<string>() : [$"  Seen:       {PingCommand.Seen(agent.Online, agent.LastSeen)}"],
         .. agent.RevokedAt is { } end ? [$"  Revoked:    {SwarmTime.Format(end)}"] : Array.Empty<string>(),
     ];
 

@@ -80,8 +80,11 @@ internal static class ListCommand
         {
             session.Terminal.WriteLine($"Members of {swarm.Name} ({swarm.SwarmId:D})");
             session.Terminal.WriteTable(
-                ["Agent", "Endpoint", "Joined"],
-                members!.Select(member => (IReadOnlyList<string>)[member.AgentId, member.Endpoint, Time(member.JoinedAt)]));
+                ["Agent", "Endpoint", "Joined", "Seen"],
+                members!.Select(member => (IReadOnlyList<string>)
+                [
+                    member.AgentId, member.Endpoint, Time(member.JoinedAt), PingCommand.Seen(member.Online, member.LastSeen),
+                ]));
         }
     }
 
@@ -100,5 +103,6 @@ internal static class ListCommand
     private static JsonObject ToJson(Member member) => new()
     {
         ["agent_id"] = member.AgentId, ["endpoint"] = member.Endpoint, ["joined_at"] = SwarmTime.Format(member.JoinedAt),
+        ["online"] = member.Online, ["last_seen"] = member.LastSeen is { } seen ? SwarmTime.Format(seen) : null,
     };
 }

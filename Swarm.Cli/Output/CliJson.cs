@@ -16,6 +16,7 @@ namespace Swarm.Cli.Output;
 [JsonSerializable(typeof(InboxMessage))]
 [JsonSerializable(typeof(Agent))]
 [JsonSerializable(typeof(AgentToken))]
+[JsonSerializable(typeof(PingResult))]
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(CliConfig))]
 [JsonSerializable(typeof(CredentialFile))]
@@ -25,6 +26,8 @@ internal sealed partial class CliJson : JsonSerializerContext
     public static JsonNode Node(InboxMessage message) => JsonSerializer.SerializeToNode(message, Default.InboxMessage)!;
 
     public static JsonNode Node(Agent agent) => JsonSerializer.SerializeToNode(agent, Default.Agent)!;
+
+    public static JsonNode Node(PingResult ping) => JsonSerializer.SerializeToNode(ping, Default.PingResult)!;
 
     public static JsonNode Node(AgentToken token) => JsonSerializer.SerializeToNode(token, Default.AgentToken)!;
 

@@ -8,7 +8,23 @@ namespace Swarm.Client;
 /// <param name="RevokedAt">When it was revoked; null while it lives.</param>
 public record Agent(
     string Name, string Kind, string Endpoint, string PublicKey, string? DisplayName, string? Description, bool Default,
-    DateTimeOffset CreatedAt, DateTimeOffset? RevokedAt);
+    DateTimeOffset CreatedAt, DateTimeOffset? RevokedAt)
+{
+    /// <summary>When it last had a stream open, leased or sent; null when the node does not know.</summary>
+    public DateTimeOffset? LastSeen { get; init; }
+
+    /// <summary>Whether that was just now.</summary>
+    public bool Online { get; init; }
+}
+
+/// <summary>What came of a ping.</summary>
+/// <param name="Kind"><c>local</c> (of this node) or <c>remote</c>.</param>
+/// <param name="Status"><c>online</c> or <c>offline</c> for a local agent, <c>ok</c> or <c>failed</c> for a remote one.</param>
+/// <param name="HttpStatus">What the remote agent's node answered; null when there was no answer.</param>
+/// <param name="LatencyMs">How long the node took to find out.</param>
+/// <param name="Detail">The outcome in a sentence.</param>
+public sealed record PingResult(
+    string Target, string Kind, string Status, DateTimeOffset? LastSeen, int? HttpStatus, double LatencyMs, string Detail);
 
 /// <summary>A new agent, with the token that is shown this once.</summary>
 public sealed record CreatedAgent(
@@ -49,6 +65,8 @@ public sealed record AgentToken(long Id, string? Label, DateTimeOffset CreatedAt
 
 /// <summary>A new token; the secret is shown this once.</summary>
 public sealed record CreatedToken(long Id, string? Label, string Token, DateTimeOffset CreatedAt);
+
+internal sealed record PingOrder(string? Agent, string Target);
 
 internal sealed record AgentPage(IReadOnlyList<Agent> Agents, string? NextCursor);
 

@@ -30,6 +30,12 @@ public sealed partial class SwarmClient
     public Task<Agent> GetAgentAsync(string name, CancellationToken cancellation = default) =>
         hub.CallAsync(HubRequest.Get(Agent(name)), HubJson.Wire.Agent, cancellation);
 
+    /// <summary>Asks whether an agent is there.</summary>
+    /// <param name="target">The id of an agent of this node, of a member of one of <paramref name="agent"/>'s swarms, or the https address of an agent.</param>
+    /// <param name="agent">Who asks; null for an operator.</param>
+    public Task<PingResult> PingAsync(string target, string? agent = null, CancellationToken cancellation = default) =>
+        hub.CallAsync(HubRequest.Post("ping", new PingOrder(agent, target), HubJson.Wire.PingOrder), HubJson.Wire.PingResult, cancellation);
+
     /// <summary>Ends the agent's keys, tokens and memberships, for good.</summary>
     public Task RevokeAgentAsync(string name, CancellationToken cancellation = default) =>
         hub.CallAsync(HubRequest.Delete(Agent(name)), cancellation);

@@ -11,7 +11,14 @@ public sealed record SwarmInfo(
 public sealed record SwarmSettings(bool AllowMemberInvite, bool RequireApproval);
 
 /// <summary>One row of a roster (ASP §8.2).</summary>
-public sealed record Member(string AgentId, string Endpoint, string PublicKey, DateTimeOffset JoinedAt);
+public sealed record Member(string AgentId, string Endpoint, string PublicKey, DateTimeOffset JoinedAt)
+{
+    /// <summary>When it last had a stream open, leased or sent; null when the node does not know, and in <see cref="SwarmInfo.Members"/>.</summary>
+    public DateTimeOffset? LastSeen { get; init; }
+
+    /// <summary>Whether that was just now.</summary>
+    public bool Online { get; init; }
+}
 
 public sealed record NewSwarm
 {

@@ -11,6 +11,8 @@ namespace Swarm.Client.Transport;
     Converters = [typeof(Rfc3339Converter)])]
 [JsonSerializable(typeof(Agent))]
 [JsonSerializable(typeof(AgentPage))]
+[JsonSerializable(typeof(PingOrder))]
+[JsonSerializable(typeof(PingResult))]
 [JsonSerializable(typeof(NewAgent))]
 [JsonSerializable(typeof(CreatedAgent))]
 [JsonSerializable(typeof(TokenList))]

@@ -83,11 +83,18 @@ public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvent
             values ({next.Writer}, {next.EntryNo}, {now}, 2, {root}, 0, {text}, {_chain.Head}, {next.Head})
             """,
             cancellation);
-        await db.Database.ExecuteSqlAsync($"update node set control_epoch = control_epoch + 1", cancellation);
         foreach (var changed in scope.Events)
         {
             await db.Database.ExecuteSqlAsync($"select pg_notify({ControlEvent.Channel}, {changed.ToString()})", cancellation);
         }
+
+        // Last, so that who has heard the epoch has heard the events. Its row orders decisions: epochs arrive in their order.
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            with raised as (update node set control_epoch = control_epoch + 1 returning control_epoch)
+            select pg_notify({ControlEvent.Channel}, {ControlEvent.EpochPrefix} || control_epoch) from raised
+            """,
+            cancellation);
 
         return next;
     }

@@ -38,7 +38,7 @@ public sealed class AgentDirectory
         {
             if (change.Kind == ControlKind.Agent)
             {
-                Forget();
+                Forget(change.No);
             }
         };
     }
@@ -62,6 +62,19 @@ public sealed class AgentDirectory
     {
         Interlocked.Increment(ref _changes);
         _byName.Clear();
+    }
+
+    /// <summary>That agent under every name, and whatever was absent: it may be new. The default agent may have become another.</summary>
+    private void Forget(long agentNo)
+    {
+        Interlocked.Increment(ref _changes);
+        foreach (var (name, known) in _byName)
+        {
+            if (known.Agent is null || known.Agent.Id.Value == agentNo || name == Default)
+            {
+                _byName.TryRemove(name, out _);
+            }
+        }
     }
 
     private ValueTask<AgentProfile?> LookUpAsync(string name, CancellationToken cancellation) =>

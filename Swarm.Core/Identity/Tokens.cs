@@ -67,7 +67,7 @@ public sealed class Tokens
         {
             if (change.Kind is ControlKind.Token or ControlKind.Agent)
             {
-                Forget();
+                Forget(p => change.Kind == ControlKind.Token ? p.TokenId == change.No : p.Agent?.Value == change.No);
             }
         };
     }
@@ -120,6 +120,18 @@ public sealed class Tokens
     {
         Interlocked.Increment(ref _changes);
         _known.Clear();
+    }
+
+    private void Forget(Func<Principal, bool> concerned)
+    {
+        Interlocked.Increment(ref _changes);
+        foreach (var (id, known) in _known)
+        {
+            if (concerned(known.Principal))
+            {
+                _known.TryRemove(id, out _);
+            }
+        }
     }
 
     /// <summary>Makes a token within the caller's decision.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Npgsql;
 using NpgsqlTypes;
@@ -14,9 +15,9 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
 {
     private const string Sql =
         """
-        select status, seq, recipients, audit_hash
+        select status, seq, before, recipients, audit_hash
         from accept_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-                          $25, $26, $27, $28, $29)
+                          $25, $26, $27, $28, $29, $30, $31)
         """;
 
     private readonly NpgsqlConnection _connection;
@@ -39,6 +40,8 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     private readonly List<long> _fenceVersion = [];
     private readonly List<int> _deliveryOrdinal = [];
     private readonly List<long> _deliveryRecipient = [];
+    private readonly List<int> _deliverySlot = [];
+    private readonly List<int> _deliveryRank = [];
     private readonly List<long> _deliverySender = [];
     private readonly List<long?> _deliverySwarm = [];
     private readonly List<short> _deliveryPriority = [];
@@ -47,7 +50,7 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     private readonly List<long> _recipientCount = [];
     private readonly List<bool> _outgoing = [];
     private readonly SortedSet<(long Swarm, long Version)> _fences = [];
-    private readonly SortedDictionary<long, long> _counts = [];
+    private readonly Dictionary<long, (int Count, int Slot)> _counts = [];
     private readonly NpgsqlParameter<DateTime> _now = new() { NpgsqlDbType = NpgsqlDbType.TimestampTz };
     private readonly NpgsqlParameter<Guid> _writer = new();
     private readonly NpgsqlParameter<long> _entry = new();
@@ -76,6 +79,8 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
         Add(_fenceVersion, NpgsqlDbType.Bigint);
         Add(_deliveryOrdinal, NpgsqlDbType.Integer);
         Add(_deliveryRecipient, NpgsqlDbType.Bigint);
+        Add(_deliverySlot, NpgsqlDbType.Integer);
+        Add(_deliveryRank, NpgsqlDbType.Integer);
         Add(_deliverySender, NpgsqlDbType.Bigint);
         Add(_deliverySwarm, NpgsqlDbType.Bigint);
         Add(_deliveryPriority, NpgsqlDbType.Smallint);
@@ -120,23 +125,35 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
         if (reader.IsDBNull(0))
         {
             // Everything was new: every message got what it asked for.
-            var seqs = reader.IsDBNull(1) ? [] : reader.GetFieldValue<long[]>(1);
+            var before = reader.IsDBNull(2) ? [] : reader.GetFieldValue<long[]>(2);
             for (int i = 0, at = 0; i < batch.Count; i++)
             {
                 var count = batch[i].Recipients.Length;
-                results[i] = new(CommitStatus.Accepted, count > 0 ? seqs[at++] : 0, count);
+                results[i] = new(CommitStatus.Accepted, LowestSeq(at, count, before), count);
+                at += count;
             }
         }
         else
         {
-            var (status, seq, recipients) = (reader.GetFieldValue<short[]>(0), reader.GetFieldValue<long[]>(1), reader.GetFieldValue<int[]>(2));
+            var (status, seq, recipients) = (reader.GetFieldValue<short[]>(0), reader.GetFieldValue<long[]>(1), reader.GetFieldValue<int[]>(3));
             for (var i = 0; i < batch.Count; i++)
             {
                 results[i] = new((CommitStatus)status[i], seq[i], recipients[i]);
             }
         }
 
-        return chain with { EntryNo = chain.EntryNo + 1, Head = reader.GetFieldValue<byte[]>(3) };
+        return chain with { EntryNo = chain.EntryNo + 1, Head = reader.GetFieldValue<byte[]>(4) };
+    }
+
+    private long LowestSeq(int first, int count, long[] before)
+    {
+        var lowest = count == 0 ? 0 : long.MaxValue;
+        for (var d = first; d < first + count; d++)
+        {
+            lowest = Math.Min(lowest, before[_deliverySlot[d] - 1] + _deliveryRank[d]);
+        }
+
+        return lowest;
     }
 
     public async ValueTask DisposeAsync()
@@ -167,10 +184,19 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
             _fenceVersion.Add(version);
         }
 
-        foreach (var (recipient, count) in _counts)
+        // Sorted: mailboxes are locked in this order everywhere.
+        _recipient.AddRange(_counts.Keys);
+        _recipient.Sort();
+        foreach (var recipient in _recipient)
         {
-            _recipient.Add(recipient);
-            _recipientCount.Add(count);
+            ref var counted = ref CollectionsMarshal.GetValueRefOrNullRef(_counts, recipient);
+            _recipientCount.Add(counted.Count);
+            counted.Slot = _recipientCount.Count;
+        }
+
+        foreach (var recipient in _deliveryRecipient)
+        {
+            _deliverySlot.Add(_counts[recipient].Slot);
         }
 
         _root.TypedValue = SHA256.HashData(_rootInput.WrittenSpan);
@@ -219,7 +245,8 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
             _deliverySwarm.Add(message.SwarmNo);
             _deliveryPriority.Add((short)message.Envelope.Priority);
             _deliveryExpiresAt.Add(message.Envelope.ExpiresAt?.UtcDateTime);
-            _counts[recipient.Value] = _counts.GetValueOrDefault(recipient.Value) + 1;
+            ref var counted = ref CollectionsMarshal.GetValueRefOrAddDefault(_counts, recipient.Value, out _);
+            _deliveryRank.Add(++counted.Count);
         }
     }
 

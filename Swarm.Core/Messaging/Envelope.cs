@@ -1,4 +1,6 @@
+using NSec.Cryptography;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging.Limits;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Messaging;
@@ -42,6 +44,9 @@ public sealed class Envelope
     /// <summary>The signature as decoded; any length, what is not 64 bytes does not verify.</summary>
     public required ReadOnlyMemory<byte> Signature { get; init; }
 
+    /// <summary>The key with which this node itself signed the message just now; null when somebody else did. It need not be verified then.</summary>
+    public PublicKey? SignedHereWith { get; init; }
+
     /// <summary>The bytes that arrived. Must stay untouched until <see cref="Intake.AcceptAsync"/> has completed.</summary>
     public required ReadOnlyMemory<byte> Wire { get; init; }
 
@@ -73,5 +78,8 @@ public enum ReceiptStatus
 /// <param name="RetryAfterSeconds">With <see cref="SwarmError.TooBusy"/> and its like: whole seconds to wait, else 0.</param>
 public readonly record struct Receipt(ReceiptStatus Status, long Seq, int Recipients, SwarmError? Error, int RetryAfterSeconds)
 {
+    /// <summary>The sender's budget after this message; default when it was refused before it was counted.</summary>
+    public RateDecision Budget { get; init; }
+
     public static Receipt Refuse(SwarmError error, int retryAfterSeconds = 0) => new(ReceiptStatus.Refused, 0, 0, error, retryAfterSeconds);
 }

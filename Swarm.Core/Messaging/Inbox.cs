@@ -44,8 +44,13 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
     private static readonly short[] Read = [(short)DeliveryState.Read, (short)DeliveryState.Fulfilled];
 
     /// <summary>Deliveries after a sequence number, oldest first.</summary>
+    public Task<IReadOnlyList<InboxItem>> ListAsync(
+        AgentId recipient, long after, int limit, InboxFilter filter, SwarmId? swarm, CancellationToken cancellation) =>
+        ListAsync(recipient, after, limit, PageBytesMax, filter, swarm, cancellation);
+
+    /// <summary>The same; the page ends early when its messages reach <paramref name="bytesMax"/>.</summary>
     public async Task<IReadOnlyList<InboxItem>> ListAsync(
-        AgentId recipient, long after, int limit, InboxFilter filter, SwarmId? swarm, CancellationToken cancellation)
+        AgentId recipient, long after, int limit, int bytesMax, InboxFilter filter, SwarmId? swarm, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand(
             """
@@ -65,7 +70,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.Add(new() { Value = Math.Min(limit, PageItemsMax) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await ReadItemsAsync(reader, PageBytesMax, cancellation);
+        return await ReadItemsAsync(reader, bytesMax, cancellation);
     }
 
     /// <summary>Marks unread deliveries as read; unknown numbers are just not counted.</summary>

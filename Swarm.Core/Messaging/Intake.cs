@@ -3,12 +3,14 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using NSec.Cryptography;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging.Limits;
+using Swarm.Core.Presence;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
-public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter meter, TimeProvider time)
+public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
     public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
@@ -47,6 +49,7 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
         }
 
         PublicKey? verifiedWith = null;
+        RateDecision? budget = null;
         var fresh = false;
         for (var check = 0; check < ChecksMax; check++)
         {
@@ -65,10 +68,16 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
                 continue;
             }
 
+            budget ??= TakeQuota(sender!, roster!);
+            if (budget is { IsAllowed: false } spent)
+            {
+                return Receipt.Refuse(SwarmError.RateLimited, spent.RetryAfterSeconds) with { Budget = spent };
+            }
+
             var result = await commit.CommitAsync(Pend(envelope, sender!, roster!, recipients), cancellation);
             if (result.Status != CommitStatus.Stale)
             {
-                return ToReceipt(result, recipients.Length);
+                return ToReceipt(result, recipients.Length) with { Budget = budget.Value };
             }
 
             rosters.Forget(envelope.SwarmId);
@@ -115,7 +124,7 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
             return SwarmError.NotAMember;
         }
 
-        if (!ReferenceEquals(verifiedWith, sender.Key))
+        if (!ReferenceEquals(verifiedWith, sender.Key) && !sender.Key.Equals(envelope.SignedHereWith))
         {
             var startedAt = Stopwatch.GetTimestamp();
             if (envelope.Signature.Length != SignatureLength
@@ -155,6 +164,14 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, IntakeMeter mete
 
         recipients = [recipient.Agent];
         return true;
+    }
+
+    /// <summary>The sender is here; counts its verified message against it and its swarm; what came of the one that refuses, else of the sender's.</summary>
+    private RateDecision TakeQuota(Member sender, Roster roster)
+    {
+        seen.Note(sender.Agent);
+        var own = limits.Take(RateKey.Sender(sender.Agent));
+        return own.IsAllowed && limits.Take(RateKey.Swarm(roster.SwarmNo)) is { IsAllowed: false } common ? common : own;
     }
 
     private static PendingMessage Pend(Envelope envelope, Member sender, Roster roster, AgentId[] recipients) => new()

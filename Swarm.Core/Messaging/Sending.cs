@@ -92,7 +92,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
             return (id, Receipt.Refuse(e.Error));
         }
 
-        var receipt = await intake.AcceptAsync(ToEnvelope(message, signature, draft), cancellation);
+        var receipt = await intake.AcceptAsync(ToEnvelope(from, message, signature, draft), cancellation);
         if (receipt.Error == SwarmError.MessageIdReused && draft.Signature is null && await outbox.FindAsync(from.Id, id, cancellation) is { } first
             && IsSame(first, message))
         {
@@ -166,7 +166,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         Metadata = draft.Metadata,
     };
 
-    private static Envelope ToEnvelope(AspMessage message, byte[] signature, Draft draft) => new()
+    private static Envelope ToEnvelope(AgentProfile from, AspMessage message, byte[] signature, Draft draft) => new()
     {
         Protocol = Protocol.AgentSwarm,
         MessageId = message.MessageId,
@@ -180,6 +180,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         DeliverAt = draft.DeliverAt,
         SignedBytes = SignedDigest.Compute(message),
         Signature = signature,
+        SignedHereWith = draft.Signature is null && from.Kind == AgentKind.Hosted ? from.PublicKey : null,
         Wire = MessageWriter.Write(message),
     };
 

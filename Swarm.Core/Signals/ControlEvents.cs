@@ -21,6 +21,9 @@ public readonly record struct ControlEvent(ControlKind Kind, long No)
     /// <summary>The NOTIFY channel on which control events travel, inside their own transaction.</summary>
     public const string Channel = "swarm_control";
 
+    /// <summary>Before the number of the control epoch on the same channel: everything up to it has been told.</summary>
+    public const string EpochPrefix = "epoch ";
+
     public override string ToString() => $"{(int)Kind}:{No}";
 
     /// <summary>Reads what <see cref="ToString"/> wrote; false for anything else.</summary>

@@ -59,6 +59,12 @@ public sealed partial class DatabaseWatch(
             {
                 control.Raise(change);
             }
+            else if (e.Payload.StartsWith(ControlEvent.EpochPrefix, StringComparison.Ordinal)
+                && long.TryParse(e.Payload.AsSpan(ControlEvent.EpochPrefix.Length), out var epoch) && epoch == _epoch + 1)
+            {
+                // Heard in full; the next look need not suspect that anything was missed.
+                _epoch = epoch;
+            }
         };
         await using (var listen = new NpgsqlCommand($"listen {ControlEvent.Channel}", connection))
         {
@@ -83,9 +89,14 @@ public sealed partial class DatabaseWatch(
     {
         await using var command = new NpgsqlCommand("select control_epoch from node", connection);
         var epoch = await command.ExecuteScalarAsync(cancellation) as long? ?? 0;
-        if (epoch != _epoch && Interlocked.Exchange(ref _epoch, epoch) != -1)
+        if (epoch > _epoch)
         {
-            control.RaiseMissed();
+            var first = _epoch == -1;
+            _epoch = epoch;
+            if (!first)
+            {
+                control.RaiseMissed();
+            }
         }
     }
 

@@ -39,6 +39,8 @@ internal static class ConformanceFeatures
         new("ASP-36", "The health of an agent", 'W'),
         new("ASP-37", "What is public about an agent", 'W'),
         new("ASP-38", "Errors as objects with a code", 'W'),
+        new("ASP-39", "A rate limit, its headers and its refusal", 'W'),
+        new("ASP-40", "Delays in whole seconds, the reset time, limits by verified sender, bounded memory", 'H'),
         new("ASP-41", "No X- header is required", 'W'),
         new("ASP-42", "Limits of body, content and nesting", 'H'),
         new("ASP-43", "The time window, and the memory of ids", 'H'),

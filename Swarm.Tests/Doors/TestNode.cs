@@ -21,11 +21,13 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
 
     private readonly string _connectionString;
     private readonly bool _isReference;
+    private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly string _dataFolder = Directory.CreateTempSubdirectory("swarm-node-").FullName;
     private NpgsqlDataSource? _database;
 
-    private TestNode(string connectionString, DateTimeOffset now, bool isReference)
+    private TestNode(string connectionString, DateTimeOffset now, bool isReference, IReadOnlyDictionary<string, string>? settings)
     {
+        _settings = settings ?? new Dictionary<string, string>();
         _connectionString = connectionString;
         _isReference = isReference;
         Time = new SettableTime(now);
@@ -49,10 +51,12 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
     /// <param name="now">What the node's clock says.</param>
     /// <param name="isReference">Whether the door checks as little as the reference does.</param>
     /// <param name="listens">Whether it listens on a port as well, so that raw bytes can be sent; see <see cref="Address"/>.</param>
+    /// <param name="settings">Further configuration.</param>
     public static async Task<TestNode> StartAsync(
-        PostgresFixture postgres, DateTimeOffset? now = null, bool isReference = false, bool listens = false)
+        PostgresFixture postgres, DateTimeOffset? now = null, bool isReference = false, bool listens = false,
+        IReadOnlyDictionary<string, string>? settings = null)
     {
-        var node = new TestNode(await postgres.CreateDatabaseAsync(), now ?? TimeProvider.System.GetUtcNow(), isReference);
+        var node = new TestNode(await postgres.CreateDatabaseAsync(), now ?? TimeProvider.System.GetUtcNow(), isReference, settings);
         await new Migrator(node.Database, node.Time).MigrateAsync(CancellationToken.None);
         if (listens)
         {
@@ -105,6 +109,11 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
         {
             builder.UseSetting($"Kestrel:Endpoints:{endpoint}:Url", "http://127.0.0.1:0");
             builder.UseSetting($"Kestrel:Endpoints:{endpoint}:Protocols", "Http1");
+        }
+
+        foreach (var (name, value) in _settings)
+        {
+            builder.UseSetting(name, value);
         }
 
         builder.ConfigureTestServices(services =>

@@ -18,11 +18,13 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     private readonly string _dataFolder;
     private readonly bool _ownsFolder;
     private readonly string? _redis;
+    private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly TimeProvider? _time;
     private NpgsqlDataSource? _database;
 
-    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time)
+    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time, IReadOnlyDictionary<string, string>? settings)
     {
+        _settings = settings ?? new Dictionary<string, string>();
         _connectionString = connectionString;
         _ownsFolder = dataFolder is null;
         _dataFolder = dataFolder ?? Directory.CreateTempSubdirectory("swarm-node-").FullName;
@@ -46,9 +48,10 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     /// <summary>Starts a node of one replica on a new database.</summary>
     /// <param name="dataFolder">A folder that another node has used; null for a new one.</param>
     public static async Task<NodeHost> StartAsync(
-        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null)
+        PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null,
+        IReadOnlyDictionary<string, string>? settings = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time);
+        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, settings);
         await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
         await host.OpenAsync();
         return host;
@@ -57,7 +60,7 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     /// <summary>Starts one more replica of the same node.</summary>
     public async Task<NodeHost> StartReplicaAsync()
     {
-        var replica = new NodeHost(_connectionString, _dataFolder, _redis, _time);
+        var replica = new NodeHost(_connectionString, _dataFolder, _redis, _time, _settings);
         await replica.OpenAsync();
         return replica;
     }
@@ -94,6 +97,11 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
         if (_redis is not null)
         {
             builder.UseSetting("ConnectionStrings:redis", _redis);
+        }
+
+        foreach (var (name, value) in _settings)
+        {
+            builder.UseSetting(name, value);
         }
 
         builder.ConfigureTestServices(services =>

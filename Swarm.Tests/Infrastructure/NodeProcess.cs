@@ -27,6 +27,7 @@ internal sealed class NodeProcess : IAsyncDisposable
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{ports[0]}",
             ["Kestrel__Endpoints__https__Url"] = $"https://127.0.0.1:{ports[1]}",
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{ports[2]}",
+            ["Limits__SenderPerMinute"] = "0", // Loads with few senders; the limits have tests of their own.
             ["Logging__LogLevel__Default"] = "Warning",
             ["DOTNET_ENVIRONMENT"] = "Production",
             ["ASPNETCORE_ENVIRONMENT"] = null,

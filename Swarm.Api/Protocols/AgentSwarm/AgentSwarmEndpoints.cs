@@ -16,15 +16,15 @@ public static partial class AgentSwarmEndpoints
     {
         foreach (var door in new[] { app.MapGroup("/swarm"), app.MapGroup("/agents/{agent}/swarm") })
         {
-            door.MapPost("/message", Guarded(PostMessageAsync));
-            door.MapPost("/join", Guarded(PostJoinAsync));
-            door.MapGet("/health", Guarded(GetHealthAsync));
-            door.MapGet("/info", Guarded(GetInfoAsync));
-            door.Map("/message", MethodNotAllowed("POST"));
-            door.Map("/join", MethodNotAllowed("POST"));
-            door.Map("/health", MethodNotAllowed("GET"));
-            door.Map("/info", MethodNotAllowed("GET"));
-            door.Map("/{**rest}", NotFound);
+            door.MapPost("/message", Limited(Guarded(PostMessageAsync)));
+            door.MapPost("/join", Limited(Guarded(PostJoinAsync)));
+            door.MapGet("/health", Limited(Guarded(GetHealthAsync)));
+            door.MapGet("/info", Limited(Guarded(GetInfoAsync)));
+            door.Map("/message", Limited(MethodNotAllowed("POST")));
+            door.Map("/join", Limited(MethodNotAllowed("POST")));
+            door.Map("/health", Limited(MethodNotAllowed("GET")));
+            door.Map("/info", Limited(MethodNotAllowed("GET")));
+            door.Map("/{**rest}", Limited(NotFound));
         }
 
         return app;
@@ -38,6 +38,7 @@ public static partial class AgentSwarmEndpoints
             .Validate(options => Enum.IsDefined(options.Compatibility), "AgentSwarm:Compatibility must be Strict or Reference")
             .ValidateOnStart();
         services.AddHostedService<CompatibilityGuard>();
+        services.AddSingleton<AgentSwarmBudgets>();
         return services;
     }
 
@@ -70,6 +71,7 @@ public static partial class AgentSwarmEndpoints
         }
 
         var response = context.Response;
+        AgentSwarmBudgets.Write(response, receipt.Budget);
         response.ContentType = "application/json";
         response.ContentLength = AgentSwarmMapper.QueuedLength;
         AgentSwarmMapper.WriteQueued(response.BodyWriter, message, body.Bytes.Span);
@@ -121,6 +123,15 @@ public static partial class AgentSwarmEndpoints
         response.Headers.Connection = "close";
         return AgentSwarmErrors.WriteAsync(response, SwarmError.BodyTooLarge);
     }
+
+    /// <summary>Refuses an address that was refused too often, counts what is refused now, and tells every caller where it stands (ASP §7.3).</summary>
+    private static RequestDelegate Limited(RequestDelegate handle) => context =>
+    {
+        var refusal = context.RequestServices.GetRequiredService<AgentSwarmBudgets>().Enter(context);
+        return refusal is { } spent
+            ? AgentSwarmErrors.WriteAsync(context.Response, SwarmError.RateLimited, retryAfterSeconds: spent.RetryAfterSeconds)
+            : handle(context);
+    };
 
     /// <summary>What every route has around it: a plain path, a known agent, and an answer in the protocol's form whatever happens.</summary>
     private static RequestDelegate Guarded(Func<HttpContext, AgentProfile, Task> handle) => async context =>

@@ -335,19 +335,19 @@ $$;
 -- The accept statement (design §3, group commit): one call, one implicit transaction, one round trip.
 -- Each statement of the body takes a fresh snapshot, so what another replica committed while we waited for a lock is seen.
 -- Locks are taken in one order everywhere: swarms by number, message ids sorted, mailboxes by recipient. The caller passes what it
--- can count itself: fences (distinct swarm and version, by swarm), deliveries with the members of their message, distinct recipients with how many
--- deliveries they get, and the audit root for the case that everything is new.
+-- can count itself: fences (distinct swarm and version, by swarm), deliveries with the members of their message, distinct recipients, sorted, with how many
+-- deliveries they get, for each delivery its recipient's place among these and its rank among that recipient's, and the audit root for the case that everything is new.
 -- status by ordinal: 1 accepted, 2 duplicate, 3 id reused for another message, 4 the swarm changed since the authority check, 8 the sender has
--- an expansion that is not finished, so that this message must queue behind it (accept_later); null instead of an array: all accepted.
+-- an expansion that is not finished, so that this message must queue behind it (accept_later); null instead of an array: all accepted, and then before holds each recipient's counter as it was.
 create function accept_batch(
     p_sender bigint[], p_id uuid[], p_fingerprint bytea[], p_swarm bigint[], p_version bigint[],
     p_protocol smallint[], p_kind smallint[], p_priority smallint[], p_verified boolean[],
     p_sent_at timestamptz[], p_expires_at timestamptz[], p_trace text[], p_wire bytea[],
     f_swarm bigint[], f_version bigint[],
-    d_ord integer[], d_recipient bigint[], d_sender bigint[], d_swarm bigint[], d_priority smallint[], d_expires_at timestamptz[],
-    r_recipient bigint[], r_count bigint[],
+    d_ord integer[], d_recipient bigint[], d_slot integer[], d_rank integer[], d_sender bigint[], d_swarm bigint[], d_priority smallint[],
+    d_expires_at timestamptz[], r_recipient bigint[], r_count bigint[],
     p_outgoing boolean[], p_now timestamptz, p_writer uuid, p_entry bigint, p_previous bytea, p_root bytea,
-    out status smallint[], out seq bigint[], out recipients integer[], out audit_hash bytea)
+    out status smallint[], out seq bigint[], out before bigint[], out recipients integer[], out audit_hash bytea)
 language plpgsql
 -- The rows of mailboxes are to be locked in the order of the recipients that drive the join.
 set enable_hashjoin = off
@@ -401,17 +401,13 @@ begin
             from unnest(r_recipient, r_count) r (recipient, n)
             where b.recipient_no = r.recipient
             returning b.recipient_no, b.last_seq - r.n as before
-        ), inserted as (
-            insert into deliveries (message_no, recipient_no, seq, sender_no, swarm_no, priority, expires_at)
-            select v_base + d.o - 1, d.recipient, r.before + row_number() over (partition by d.recipient order by d.o),
-                   d.sender, d.swarm, d.priority, d.expires_at
-            from (select * from unnest(d_ord, d_recipient, d_sender, d_swarm, d_priority, d_expires_at)
-                                  u (o, recipient, sender, swarm, priority, expires_at) order by recipient, o) d
-            join raised r on r.recipient_no = d.recipient
-            returning message_no, seq
         )
-        select array_agg(i.seq order by i.message_no) into seq
-        from (select message_no, min(seq) as seq from inserted group by message_no) i;
+        select array_agg(r.before order by r.recipient_no) into before from raised r;
+
+        insert into deliveries (message_no, recipient_no, seq, sender_no, swarm_no, priority, expires_at)
+        select v_base + d.o - 1, d.recipient, before[d.slot] + d.rank, d.sender, d.swarm, d.priority, d.expires_at
+        from unnest(d_ord, d_recipient, d_slot, d_rank, d_sender, d_swarm, d_priority, d_expires_at)
+             d (o, recipient, slot, rank, sender, swarm, priority, expires_at);
     else
         select a.status, a.seq, a.recipients, a.root into status, seq, recipients, v_root
         from accept_rest(v_base, p_sender, p_id, p_fingerprint, p_swarm, p_version, p_protocol, p_kind, p_priority, p_verified,
@@ -509,7 +505,7 @@ begin
 end
 $$;
 
--- The first release's accept statement, for its replicas that still run beside this release.
+-- The first release's accept statement, for its replicas that still run beside this release: it lacks the places and ranks.
 drop function accept_mixed;
 create or replace function accept_messages(
     p_sender bigint[], p_id uuid[], p_fingerprint bytea[], p_swarm bigint[], p_version bigint[],
@@ -520,9 +516,25 @@ create or replace function accept_messages(
     r_recipient bigint[], r_count bigint[],
     p_now timestamptz, p_writer uuid, p_entry bigint, p_previous bytea, p_root bytea,
     out status smallint[], out seq bigint[], out recipients integer[], out audit_hash bytea)
-language sql as $$
-select * from accept_batch(
-    p_sender, p_id, p_fingerprint, p_swarm, p_version, p_protocol, p_kind, p_priority, p_verified, p_sent_at, p_expires_at, p_trace, p_wire,
-    f_swarm, f_version, d_ord, d_recipient, d_sender, d_swarm, d_priority, d_expires_at, r_recipient, r_count,
-    array_fill(true, array[cardinality(p_sender)]), p_now, p_writer, p_entry, p_previous, p_root)
+language plpgsql as $$
+declare
+    v_slot   integer[];
+    v_rank   integer[];
+    v_before bigint[];
+begin
+    select array_agg(array_position(r_recipient, d.recipient) order by d.n), array_agg(d.rank order by d.n) into v_slot, v_rank
+    from (select u.recipient, u.n, row_number() over (partition by u.recipient order by u.n)::integer as rank
+          from unnest(d_recipient) with ordinality u (recipient, n)) d;
+
+    select a.status, a.seq, a.before, a.recipients, a.audit_hash into status, seq, v_before, recipients, audit_hash
+    from accept_batch(
+        p_sender, p_id, p_fingerprint, p_swarm, p_version, p_protocol, p_kind, p_priority, p_verified, p_sent_at, p_expires_at, p_trace, p_wire,
+        f_swarm, f_version, d_ord, d_recipient, v_slot, v_rank, d_sender, d_swarm, d_priority, d_expires_at, r_recipient, r_count,
+        array_fill(true, array[cardinality(p_sender)]), p_now, p_writer, p_entry, p_previous, p_root) a;
+
+    if status is null then
+        select array_agg(m.seq order by m.o) into seq
+        from (select d.o, min(v_before[d.slot] + d.rank) as seq from unnest(d_ord, v_slot, v_rank) d (o, slot, rank) group by d.o) m;
+    end if;
+end
 $$;

@@ -8,10 +8,11 @@ namespace Swarm.ServiceDefaults;
 /// <summary>How every process of a node starts.</summary>
 public static class ServiceDefaultsExtensions
 {
-    /// <summary>Logging, telemetry, health checks and the clock.</summary>
+    /// <summary>Secrets from files, logging, telemetry, health checks and the clock.</summary>
     public static TBuilder AddServiceDefaults<TBuilder>(this TBuilder builder)
         where TBuilder : IHostApplicationBuilder
     {
+        builder.AddSecretFiles();
         builder.AddConsoleLog();
         builder.AddTelemetry();
         builder.AddHealth();

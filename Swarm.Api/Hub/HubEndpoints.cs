@@ -7,7 +7,7 @@ internal static class HubEndpoints
     {
         var options = new HubOptions();
         configuration.GetSection("Hub").Bind(options);
-        return services.AddSingleton(options).AddSingleton<HubGate>().AddSingleton<HubBackup>();
+        return services.AddSingleton(options).AddSingleton<ClientAddress>().AddSingleton<HubGate>().AddSingleton<HubBackup>();
     }
 
     public static void MapHub(this WebApplication routes)

@@ -19,7 +19,7 @@ public sealed class HubOptions
 /// whatever went wrong becomes a problem. Authority over an agent is checked before the agent is looked up.
 /// </summary>
 internal sealed partial class HubGate(
-    Tokens tokens, HubOptions options, AgentOptions agents, RateLimiter limits, ILogger<HubGate> logger) : IEndpointFilter
+    Tokens tokens, HubOptions options, AgentOptions agents, ClientAddress clients, RateLimiter limits, ILogger<HubGate> logger) : IEndpointFilter
 {
     private static readonly object PrincipalKey = new();
 
@@ -29,7 +29,7 @@ internal sealed partial class HubGate(
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
         var http = context.HttpContext;
-        var address = ClientAddress.Of(http);
+        var address = clients.Of(http);
         if (address is not null && limits.Peek(RateKey.Address(address)) is { IsAllowed: false } spent)
         {
             return HubErrors.Problem(SwarmError.RateLimited, retryAfterSeconds: spent.RetryAfterSeconds);

@@ -120,7 +120,7 @@ public sealed class Backup(NpgsqlDataSource database)
         var tables = new Dictionary<string, long>();
         foreach (var table in await TablesAsync(connection, cancellation))
         {
-            await using (var copy = await connection.BeginRawBinaryCopyAsync($"copy \"{table}\" to stdout (format binary)", cancellation))
+            await using (var copy = await connection.BeginRawBinaryCopyAsync($"copy (select * from \"{table}\") to stdout (format binary)", cancellation))
             await using (var file = new FileStream(Path.Combine(work, table), Private(FileMode.CreateNew)))
             {
                 await copy.CopyToAsync(file, cancellation);

@@ -31,6 +31,9 @@ public sealed class DestinationBreaker(TimeProvider time)
     /// <summary>The most recently used first.</summary>
     private readonly LinkedList<Circuit> _order = new();
 
+    /// <summary>Of the steady clock: a step of the other must not keep a circuit open.</summary>
+    private TimeSpan Now => time.GetElapsedTime(0);
+
     private enum State
     {
         Closed,
@@ -65,7 +68,7 @@ public sealed class DestinationBreaker(TimeProvider time)
 
             Touch(node);
             var circuit = node.Value;
-            var left = circuit.Until - time.GetUtcNow();
+            var left = circuit.Until - Now;
             if (circuit.State != State.Closed && left > TimeSpan.Zero)
             {
                 retryAfter = circuit.State == State.Open || left < ProbePause ? left : ProbePause;
@@ -75,7 +78,7 @@ public sealed class DestinationBreaker(TimeProvider time)
             if (circuit.State != State.Closed)
             {
                 circuit.State = State.HalfOpen;
-                circuit.Until = time.GetUtcNow() + ProbeTimeMax;
+                circuit.Until = Now + ProbeTimeMax;
             }
 
             return true;
@@ -108,7 +111,7 @@ public sealed class DestinationBreaker(TimeProvider time)
             if (circuit.State == State.HalfOpen || (circuit.State == State.Closed && ++circuit.Failures >= FailuresMax))
             {
                 circuit.State = State.Open;
-                circuit.Until = time.GetUtcNow() + circuit.OpenTime;
+                circuit.Until = Now + circuit.OpenTime;
                 circuit.OpenTime = circuit.OpenTime * 2 < OpenTimeMax ? circuit.OpenTime * 2 : OpenTimeMax;
             }
         }
@@ -146,8 +149,8 @@ public sealed class DestinationBreaker(TimeProvider time)
 
         public int Failures { get; set; }
 
-        /// <summary>The end of open, or the deadline of the probe.</summary>
-        public DateTimeOffset Until { get; set; }
+        /// <summary>The end of open, or the deadline of the probe, on the steady clock.</summary>
+        public TimeSpan Until { get; set; }
 
         /// <summary>How long it will stay open the next time.</summary>
         public TimeSpan OpenTime { get; set; } = OpenTimeFirst;

@@ -84,7 +84,7 @@ public sealed class GuardedHttp : IDisposable
         }
 
         using (message)
-        using (var timer = new CancellationTokenSource(request.TimeMax < TimeMax ? request.TimeMax : TimeMax, _time))
+        using (var timer = new CancellationTokenSource(Within(request.TimeMax), _time))
         using (var end = CancellationTokenSource.CreateLinkedTokenSource(cancellation, timer.Token))
         {
             try
@@ -118,6 +118,9 @@ public sealed class GuardedHttp : IDisposable
         _http.Dispose();
         _places.Dispose();
     }
+
+    /// <summary>No call is without an end, whatever its caller asked for.</summary>
+    private static TimeSpan Within(TimeSpan asked) => asked >= TimeSpan.Zero && asked < TimeMax ? asked : TimeMax;
 
     /// <summary>What can be refused before anything is looked up.</summary>
     private bool MayCall(EgressUrl url) => url.Address is null || _policy.Allows(url.Address, url.Uri.Scheme);

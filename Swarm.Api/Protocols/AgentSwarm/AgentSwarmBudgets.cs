@@ -9,7 +9,7 @@ namespace Swarm.Api.Protocols.AgentSwarm;
 /// answer. Of an accepted message they are its sender's budget, else the address's. Only refusals count against an address; where senders are
 /// not verified (<c>Compatibility=Reference</c>), every call does.
 /// </summary>
-internal sealed class AgentSwarmBudgets(RateLimiter limits, IOptions<AgentSwarmOptions> door)
+internal sealed class AgentSwarmBudgets(RateLimiter limits, ClientAddress clients, IOptions<AgentSwarmOptions> door)
 {
     private const string LimitHeader = "X-RateLimit-Limit";
     private const string RemainingHeader = "X-RateLimit-Remaining";
@@ -21,7 +21,7 @@ internal sealed class AgentSwarmBudgets(RateLimiter limits, IOptions<AgentSwarmO
     /// <returns>The budget that is spent, or null to go on.</returns>
     public RateDecision? Enter(HttpContext context)
     {
-        var key = ClientAddress.Of(context) is { } address ? RateKey.Address(address) : (RateKey?)null;
+        var key = clients.Of(context) is { } address ? RateKey.Address(address) : (RateKey?)null;
         var state = key is null ? limits.Full(RateScope.Address) : _countsAll ? limits.Take(key.Value) : limits.Peek(key.Value);
         context.Response.OnStarting(
             static entered =>

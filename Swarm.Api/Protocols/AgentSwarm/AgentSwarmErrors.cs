@@ -26,6 +26,7 @@ internal static class AgentSwarmErrors
         [SwarmError.BodyTooLarge] = new(StatusCodes.Status413PayloadTooLarge, "INVALID_FORMAT"),
         [SwarmError.ContentTooLong] = new(StatusCodes.Status422UnprocessableEntity, null, Member: ["content"]),
         [SwarmError.InvalidTimestamp] = new(StatusCodes.Status400BadRequest, "INVALID_FORMAT"),
+        [SwarmError.InvalidSchedule] = new(StatusCodes.Status400BadRequest, "INVALID_FORMAT"),
         [SwarmError.InvalidName] = new(StatusCodes.Status422UnprocessableEntity, null, Member: ["sender", "agent_id"]),
         [SwarmError.InvalidKey] = new(StatusCodes.Status422UnprocessableEntity, null, Member: ["sender", "public_key"]),
         [SwarmError.LimitReached] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED", "limit_reached"),

@@ -30,4 +30,6 @@ root.Subcommands.Add(StartScenario.Command());
 root.Subcommands.Add(AllScenarios.Command());
 root.Subcommands.Add(FloorServer.Command());
 root.Subcommands.Add(PeerServer.Command());
-return await root.Parse(args).InvokeAsync();
+
+// An interrupted scenario stops the servers that it started, in order.
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });

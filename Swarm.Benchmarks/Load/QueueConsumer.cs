@@ -11,6 +11,9 @@ namespace Swarm.Benchmarks.Load;
 /// </summary>
 internal sealed class QueueConsumer
 {
+    /// <summary>A consumer that goes on for ever begins a round at most so often: asking the empty is not what is measured.</summary>
+    private static readonly TimeSpan RoundMin = TimeSpan.FromSeconds(2);
+
     private readonly Dictionary<(int Recipient, string Sender), long> _last = [];
 
     public long Acknowledged { get; private set; }
@@ -36,6 +39,7 @@ internal sealed class QueueConsumer
         BenchNode node, int[] recipients, int max, bool untilEmpty, Action<int>? progress, CancellationToken stop, CancellationToken cancellation)
     {
         using var hub = await HubConnection.ConnectAsync(node.Http, node.OperatorToken, cancellation);
+        var roundAt = Stopwatch.GetTimestamp();
         for (var (i, empty) = (0, 0); !stop.IsCancellationRequested && !(untilEmpty && empty >= recipients.Length); i++)
         {
             var found = await RoundAsync(hub, recipients[i % recipients.Length], max, cancellation);
@@ -44,9 +48,15 @@ internal sealed class QueueConsumer
             {
                 progress?.Invoke(found);
             }
-            else if (!untilEmpty && empty % recipients.Length == 0)
+
+            if (!untilEmpty && (i + 1) % recipients.Length == 0)
             {
-                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, cancellation);
+                if (Stopwatch.GetElapsedTime(roundAt) is var took && took < RoundMin)
+                {
+                    await Task.Delay(RoundMin - took, TimeProvider.System, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+
+                roundAt = Stopwatch.GetTimestamp();
             }
         }
     }

@@ -35,7 +35,13 @@ internal sealed class Filler(string connectionString, int bodyBytes)
             cancellation);
         for (var done = 0L; done < count; done += BlocksOfChunk * MessagesOfBlock)
         {
-            await ExecuteAsync(connection, Chunk, cancellation, done, Math.Min(BlocksOfChunk * MessagesOfBlock, count - done), (short)state);
+            var wanted = Math.Min(BlocksOfChunk * MessagesOfBlock, count - done);
+            var made = await ExecuteAsync(connection, Chunk, cancellation, done, wanted, (short)state);
+            if (made != wanted)
+            {
+                throw new InvalidOperationException($"{wanted} messages were to be stored, and {made} deliveries were.");
+            }
+
             progress?.Invoke(Math.Min(count, done + BlocksOfChunk * MessagesOfBlock));
         }
 
@@ -106,7 +112,7 @@ internal sealed class Filler(string connectionString, int bodyBytes)
         from made m join raised r on r.recipient_no = m.recipient_no
         """);
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
+    private static async Task<int> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation, params object[] values)
     {
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         foreach (var value in values)
@@ -114,6 +120,6 @@ internal sealed class Filler(string connectionString, int bodyBytes)
             command.Parameters.Add(new() { Value = value });
         }
 
-        await command.ExecuteNonQueryAsync(cancellation);
+        return await command.ExecuteNonQueryAsync(cancellation);
     }
 }

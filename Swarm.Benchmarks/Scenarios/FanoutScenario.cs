@@ -23,7 +23,7 @@ internal static class FanoutScenario
 
     private static readonly Option<int> CrowdOption = Options.Number("--crowd", "Members of the broadcast that others send beside.", 10_000, min: 1, max: 19_000);
 
-    private static readonly Option<int> BroadcastsOption = Options.Number("--broadcasts", "Such broadcasts of a run, one after the other.", 5, min: 1, max: 1_000);
+    private static readonly Option<int> BroadcastsOption = Options.Number("--broadcasts", "Such broadcasts of a run, one after the other.", 10, min: 1, max: 1_000);
 
     private static readonly Option<int> RateOption = Options.Number("--rate", "Sends a second beside them (open loop).", 300, min: 1, max: 20_000);
 

@@ -17,6 +17,7 @@ builder.AddGuardedHttp();
 
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
 builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>();
+builder.Services.AddSingleton<WakeCaller>().AddHostedService<WakeLoop>();
 
 var app = builder.Build();
 return await WorkerCommands.RunAsync(app, args);

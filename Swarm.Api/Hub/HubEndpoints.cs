@@ -48,6 +48,12 @@ internal static class HubEndpoints
         hub.MapPost("/messages/batch", HubMessages.SendBatch).Takes<BatchRequest>().Produces<BatchBody>();
         hub.MapGet("/agents/{agent}/outbox", HubMessages.Sent).Produces<SentList>();
 
+        hub.MapGet("/agents/{agent}/mutes", HubMutes.List).Produces<MuteList>();
+        hub.MapGet("/agents/{agent}/wake", HubWake.Get).Produces<WakeBody>();
+        hub.MapPost("/agents/{agent}/wake", HubWake.Set).Takes<WakeRequest>().Produces<WakeBody>();
+        hub.MapPost("/agents/{agent}/mute", HubMutes.Mute).Takes<MuteRequest>().Produces<MuteBody>();
+        hub.MapPost("/agents/{agent}/unmute", HubMutes.Unmute).Takes<MuteRequest>().Produces<MuteBody>();
+
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
         hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();

@@ -5,7 +5,7 @@ using Swarm.Benchmarks.Node;
 namespace Swarm.Benchmarks.Load;
 
 /// <summary>What Postgres says about itself before and after a run.</summary>
-internal sealed record DatabaseFigures(long WalSyncs, long WalBytes, long Messages, long Deliveries, ProcessFigures Processes)
+internal sealed record DatabaseFigures(long WalSyncs, long WalBytes, long FullPages, long Messages, long Deliveries, ProcessFigures Processes)
 {
     /// <param name="connectionString">Which database.</param>
     /// <param name="messages">What counts as messages: a table, perhaps with its <c>where</c>.</param>
@@ -17,14 +17,15 @@ internal sealed record DatabaseFigures(long WalSyncs, long WalBytes, long Messag
         await connection.OpenAsync(cancellation);
         await using var command = new NpgsqlCommand(
             $"""
-            select wal_sync, wal_bytes::bigint, (select count(*) from {messages}), (select count(*) from {deliveries}),
+            select wal_sync, wal_bytes::bigint, wal_fpi, (select count(*) from {messages}), (select count(*) from {deliveries}),
                    array(select pid from pg_stat_activity)
             from pg_stat_wal
             """,
             connection);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         await reader.ReadAsync(cancellation);
-        return new(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), ProcessFigures.Of(reader.GetFieldValue<int[]>(4)));
+        return new(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4),
+            ProcessFigures.Of(reader.GetFieldValue<int[]>(5)));
     }
 
     /// <summary>The hot tables, or of them what is newer than the newest message of now, which is cheap to count however full they are.</summary>
@@ -45,6 +46,9 @@ internal sealed record DatabaseFigures(long WalSyncs, long WalBytes, long Messag
         figures["server_cpu_us_per_message"] = PerMessage(serverAfter.CpuMs - serverBefore.CpuMs, answers);
         figures["database_cpu_us_per_message"] = PerMessage(after.Processes.CpuMs - before.Processes.CpuMs, answers);
         figures["wal_syncs"] = after.WalSyncs - before.WalSyncs;
+
+        // The first change of a page after a checkpoint writes all of it (8 kB): the reason why a short run after a checkpoint writes more.
+        figures["wal_full_pages_per_message"] = Math.Round((after.FullPages - before.FullPages) / (double)stored, 3);
         figures["wal_bytes_per_message"] = (after.WalBytes - before.WalBytes) / stored;
     }
 

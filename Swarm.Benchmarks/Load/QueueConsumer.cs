@@ -24,6 +24,9 @@ internal sealed class QueueConsumer
     /// <summary>Leases that were lost before the acknowledgement, and other refusals.</summary>
     public long Refused { get; private set; }
 
+    /// <summary>Leases that found nothing.</summary>
+    public long Empty { get; private set; }
+
     public List<double> LeaseMs { get; } = [];
 
     public List<double> AckMs { get; } = [];
@@ -76,6 +79,7 @@ internal sealed class QueueConsumer
         var (lease, seqs) = Read(recipient, hub.Body);
         if (seqs.Count == 0)
         {
+            Empty++;
             return 0;
         }
 

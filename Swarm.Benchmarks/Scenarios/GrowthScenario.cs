@@ -68,7 +68,8 @@ internal static class GrowthScenario
             }
 
             var row = new JsonObject { ["stored"] = size };
-            foreach (var name in (string[])["rate", "p50_ms", "p99_ms", "server_cpu_us_per_message", "database_cpu_us_per_message", "wal_bytes_per_message"])
+            foreach (var name in (string[])
+                ["rate", "p50_ms", "p99_ms", "server_cpu_us_per_message", "database_cpu_us_per_message", "wal_bytes_per_message", "wal_full_pages_per_message"])
             {
                 row[name] = Report.Middle([.. runs.Select(r => double.Parse(r.Figures[name]!.ToJsonString()))]);
             }

@@ -32,4 +32,6 @@ root.Subcommands.Add(FloorServer.Command());
 root.Subcommands.Add(PeerServer.Command());
 
 // An interrupted scenario stops the servers that it started, in order.
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });
+var call = root.Parse(args);
+var exitCode = await call.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });
+return call.Errors.Count > 0 ? 2 : exitCode;

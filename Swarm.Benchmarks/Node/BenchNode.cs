@@ -78,6 +78,7 @@ internal sealed class BenchNode : IAsyncDisposable
         catch
         {
             await app.DisposeAsync();
+            Directory.Delete(folder, recursive: true);
             throw;
         }
     }

@@ -47,6 +47,10 @@ internal static partial class HubErrors
             new($"urn:swarm:error:{error.Id}", error.Meaning, StatusOf(error), detail ?? error.Meaning),
             retryAfterSeconds > 0 ? retryAfterSeconds : StatusOf(error) == 503 ? 1 : 0);
 
+    /// <summary>Whether the database cannot be asked; EF Core wraps what it thinks might pass.</summary>
+    public static bool IsDatabaseAway(Exception? exception) =>
+        exception is not null && (exception is NpgsqlException or TimeoutException || IsDatabaseAway(exception.InnerException));
+
     /// <summary>Turns whatever a handler throws into a problem; null for what is nobody's fault but ours.</summary>
     public static IResult? FromException(Exception exception) => exception switch
     {

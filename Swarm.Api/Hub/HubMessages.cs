@@ -78,13 +78,25 @@ internal static class HubMessages
         {
             return Task.FromResult((default(MessageId), Receipt.Refuse(e.Error), (string?)e.Message));
         }
+        catch (Exception e) when (HubErrors.IsDatabaseAway(e))
+        {
+            // Earlier items may be committed already: each item has its own answer.
+            return Task.FromResult((default(MessageId), Receipt.Refuse(SwarmError.Unavailable), (string?)null));
+        }
     }
 
     private static async Task<(MessageId Id, Receipt Receipt, string? Detail)> SendOneAsync(
         Sending sending, AgentProfile from, Draft draft, CancellationToken cancellation)
     {
-        var (id, receipt) = await sending.SendAsync(from, draft, cancellation);
-        return (id, receipt, null);
+        try
+        {
+            var (id, receipt) = await sending.SendAsync(from, draft, cancellation);
+            return (id, receipt, null);
+        }
+        catch (Exception e) when (HubErrors.IsDatabaseAway(e))
+        {
+            return (default, Receipt.Refuse(SwarmError.Unavailable), null);
+        }
     }
 
     private static BatchItem ToItem((MessageId Id, Receipt Receipt, string? Detail) sent) => sent.Receipt.Error is { } error

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace Swarm.Tests.Infrastructure;
 
@@ -97,11 +98,59 @@ internal sealed class ChildProcess : IAsyncDisposable
         await _read.WaitAsync(EndLimit);
     }
 
+    /// <summary>SIGSTOP for the program and everything it started, but not for what watches over it.</summary>
+    public void Freeze() => Signal(Stop);
+
+    /// <summary>SIGCONT after <see cref="Freeze"/>.</summary>
+    public void Thaw() => Signal(Continue);
+
+    /// <summary>SIGSTOP or SIGCONT for one process.</summary>
+    public static void Freeze(int processId, bool frozen) => _ = SendSignal(processId, frozen ? Stop : Continue);
+
     public async ValueTask DisposeAsync()
     {
         await KillAsync();
         _process.Dispose();
     }
+
+    private const int Stop = 19;
+    private const int Continue = 18;
+
+    private void Signal(int signal)
+    {
+        // The program is the first that the keeper's shell started; its watcher is the second.
+        foreach (var program in ChildrenOf(_process.Id).Take(1))
+        {
+            SignalTree(program, signal);
+        }
+    }
+
+    private static void SignalTree(int processId, int signal)
+    {
+        _ = SendSignal(processId, signal);
+        foreach (var child in ChildrenOf(processId))
+        {
+            SignalTree(child, signal);
+        }
+    }
+
+    private static IEnumerable<int> ChildrenOf(int processId)
+    {
+        try
+        {
+            return [.. Directory.GetDirectories($"/proc/{processId}/task")
+                .SelectMany(t => File.ReadAllText(Path.Combine(t, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries)).Select(int.Parse)];
+        }
+        catch (IOException)
+        {
+            // It has ended, and so have they.
+            return [];
+        }
+    }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SendSignal(int processId, int signal);
 
     private async Task ReadAsync(StreamReader reader)
     {

@@ -30,9 +30,15 @@ internal sealed record Answer(HttpStatusCode Status, JsonElement Json, string Te
 /// <summary>Calls as a test writes them.</summary>
 internal static class HubCalls
 {
-    public static async Task<Answer> CallAsync(this HttpClient http, HttpMethod method, string path, HttpContent? content = null)
+    public static async Task<Answer> CallAsync(
+        this HttpClient http, HttpMethod method, string path, HttpContent? content = null, string? idempotencyKey = null)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
+        if (idempotencyKey is not null)
+        {
+            request.Headers.Add("Idempotency-Key", idempotencyKey);
+        }
+
         using var answer = await http.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
         var type = answer.Content.Headers.ContentType?.MediaType;
@@ -43,6 +49,10 @@ internal static class HubCalls
 
     public static Task<Answer> PostHubAsync(this HttpClient http, string path, object body) =>
         http.CallAsync(HttpMethod.Post, path, JsonContent.Create(body));
+
+    /// <summary>Posts what may be posted again under the same key.</summary>
+    public static Task<Answer> PostHubAsync(this HttpClient http, string path, object body, string idempotencyKey) =>
+        http.CallAsync(HttpMethod.Post, path, JsonContent.Create(body), idempotencyKey);
 
     public static Task<Answer> DeleteHubAsync(this HttpClient http, string path) => http.CallAsync(HttpMethod.Delete, path);
 

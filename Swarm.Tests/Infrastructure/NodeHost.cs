@@ -20,10 +20,14 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
     private readonly string? _redis;
     private readonly IReadOnlyDictionary<string, string> _settings;
     private readonly TimeProvider? _time;
+    private readonly Action<IServiceCollection>? _replace;
     private NpgsqlDataSource? _database;
 
-    private NodeHost(string connectionString, string? dataFolder, string? redis, TimeProvider? time, IReadOnlyDictionary<string, string>? settings)
+    private NodeHost(
+        string connectionString, string? dataFolder, string? redis, TimeProvider? time, IReadOnlyDictionary<string, string>? settings,
+        Action<IServiceCollection>? replace)
     {
+        _replace = replace;
         _settings = settings ?? new Dictionary<string, string>();
         _connectionString = connectionString;
         _ownsFolder = dataFolder is null;
@@ -47,20 +51,22 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
 
     /// <summary>Starts a node of one replica on a new database.</summary>
     /// <param name="dataFolder">A folder that another node has used; null for a new one.</param>
+    /// <param name="replace">Puts something else in the place of a service of the product.</param>
     public static async Task<NodeHost> StartAsync(
         PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null,
-        IReadOnlyDictionary<string, string>? settings = null)
+        IReadOnlyDictionary<string, string>? settings = null, Action<IServiceCollection>? replace = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, settings);
+        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, settings, replace);
         await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
         await host.OpenAsync();
         return host;
     }
 
     /// <summary>Starts one more replica of the same node.</summary>
-    public async Task<NodeHost> StartReplicaAsync()
+    /// <param name="time">Its clock; null for that of the first.</param>
+    public async Task<NodeHost> StartReplicaAsync(TimeProvider? time = null)
     {
-        var replica = new NodeHost(_connectionString, _dataFolder, _redis, _time, _settings);
+        var replica = new NodeHost(_connectionString, _dataFolder, _redis, time ?? _time, _settings, null);
         await replica.OpenAsync();
         return replica;
     }
@@ -113,6 +119,8 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
                 services.RemoveAll<TimeProvider>();
                 services.AddSingleton(_time);
             }
+
+            _replace?.Invoke(services);
         });
     }
 

@@ -89,10 +89,11 @@ internal sealed class NodeProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the Worker's loops; they run until it is disposed.</summary>
-    public ChildProcess StartWorker()
+    /// <param name="port">Where it tells of its health; 0 for anywhere.</param>
+    public ChildProcess StartWorker(int port = 0)
     {
         var environment = _environment.Where(v => !v.Key.StartsWith("Kestrel__", StringComparison.Ordinal)).ToDictionary();
-        environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+        environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{port}";
         var dll = Dll("Swarm.Worker");
         return ChildProcess.Start(Path.GetDirectoryName(dll)!, environment, "dotnet", dll, "run");
     }
@@ -115,6 +116,19 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     /// <summary>SIGKILL.</summary>
     public Task KillAsync() => _api!.KillAsync();
+
+    /// <summary>SIGSTOP, or SIGCONT.</summary>
+    public void Freeze(bool frozen)
+    {
+        if (frozen)
+        {
+            _api!.Freeze();
+        }
+        else
+        {
+            _api!.Thaw();
+        }
+    }
 
     public async Task<bool> IsHealthyAsync()
     {

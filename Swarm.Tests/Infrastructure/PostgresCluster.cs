@@ -16,6 +16,8 @@ internal sealed class PostgresCluster : IAsyncDisposable
 
     private PostgresCluster(string folder) => _folder = folder;
 
+    public int Port => _port;
+
     /// <summary>Connection string of the superuser, to the database <c>postgres</c>.</summary>
     public string ServerConnectionString =>
         $"Host=127.0.0.1;Port={_port};Username=postgres;Database=postgres;Timeout=5;Include Error Detail=true";
@@ -68,17 +70,40 @@ internal sealed class PostgresCluster : IAsyncDisposable
         }
     }
 
-    public async Task<string> CreateDatabaseAsync()
+    /// <summary>Makes an empty database.</summary>
+    /// <param name="folder">A folder to put its tables and indexes into; null for the cluster's own.</param>
+    public async Task<string> CreateDatabaseAsync(string? folder = null)
     {
         var name = $"test_{Guid.NewGuid():N}";
         await using var source = NpgsqlDataSource.Create(ServerConnectionString + ";Pooling=false");
-        await using var create = source.CreateCommand($"create database {name}");
+        if (folder is not null)
+        {
+            var (code, output) = await RunAsync("/bin/mkdir", Path.Combine(folder, "data"));
+            Assert.True(code == 0, output);
+            await using var place = source.CreateCommand($"create tablespace elsewhere location '{Path.Combine(folder, "data")}'");
+            await place.ExecuteNonQueryAsync();
+        }
+
+        await using var create = source.CreateCommand($"create database {name}{(folder is null ? "" : " tablespace elsewhere")}");
         await create.ExecuteNonQueryAsync();
         return new NpgsqlConnectionStringBuilder(ServerConnectionString) { Database = name }.ConnectionString;
     }
 
     /// <summary>SIGKILL for the postmaster and all its children.</summary>
     public Task KillAsync() => _server!.KillAsync();
+
+    /// <summary>SIGSTOP for the postmaster and all its children, or SIGCONT.</summary>
+    public void Freeze(bool frozen)
+    {
+        if (frozen)
+        {
+            _server!.Freeze();
+        }
+        else
+        {
+            _server!.Thaw();
+        }
+    }
 
     /// <summary>SIGKILL for the one backend that runs the accept statement: the postmaster then ends all others and recovers.</summary>
     public static void KillBackend(int pid) => Process.GetProcessById(pid).Kill();

@@ -17,6 +17,9 @@ internal sealed class Scene : IDisposable
 
     public string Master { get; }
 
+    /// <summary>Members that live elsewhere.</summary>
+    public List<string> Remote { get; } = [];
+
     public Key KeyOf(string external) => _keys[external];
 
     /// <summary>The agent's own token.</summary>
@@ -63,6 +66,23 @@ internal sealed class Scene : IDisposable
     {
         var joined = await hub.PostHubAsync("/hub/v1/join", new { agent, invite_token = await InviteAsync(hub) });
         Assert.Equal("joined", joined.Ok()["status"].GetString());
+    }
+
+    /// <summary>Lets an agent of another node join at the master's door, as it would by itself.</summary>
+    public async Task AddRemoteAsync(HttpClient hub, string name, string endpoint)
+    {
+        using var key = Key.Create(SignatureAlgorithm.Ed25519);
+        var joined = await hub.PostHubAsync(
+            $"/agents/{Master}/swarm/join",
+            new
+            {
+                type = "system",
+                action = "join_request",
+                invite_token = InviteLink.Parse(await InviteAsync(hub), DateTimeOffset.MinValue).Jwt,
+                sender = new { agent_id = name, endpoint, public_key = PublicKeyText.Format(key.PublicKey) },
+            });
+        joined.Ok();
+        Remote.Add(name);
     }
 
     /// <summary>A message that an external member signed, as its bytes.</summary>

@@ -59,6 +59,9 @@ public sealed class RedisServer : IAsyncDisposable
         _process = null;
     }
 
+    /// <summary>SIGSTOP, or SIGCONT.</summary>
+    public void Freeze(bool frozen) => Infrastructure.ChildProcess.Freeze(_process!.Id, frozen);
+
     public async ValueTask DisposeAsync()
     {
         if (_process is not null)

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Swarm.Core.Audit;
 using Swarm.Core.Delivery;
+using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.Limits;
@@ -35,8 +36,8 @@ public static class CoreServices
         services.AddSingleton<Sessions>().AddHostedService(s => s.GetRequiredService<Sessions>());
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
+        services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<Mutes>().AddSingleton<WakeSettings>().AddSingleton<Conversations>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
         services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>();
-        services.AddSingleton<Inbox>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
         services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         return services;
     }
@@ -50,9 +51,9 @@ public static class CoreServices
         return services;
     }
 
-    /// <summary>What happens without a request: expiry, and the deliveries of large and scheduled messages.</summary>
+    /// <summary>What happens without a request: expiry, the deliveries of large and scheduled messages, and whom to wake.</summary>
     public static IServiceCollection AddSwarmDelivery(this IServiceCollection services) =>
-        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>();
+        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>().AddSingleton<WakeQueue>();
 
     private static T Bind<T>(IConfiguration configuration, string section)
         where T : class, new()

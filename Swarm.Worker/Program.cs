@@ -18,6 +18,7 @@ builder.AddGuardedHttp();
 
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
 builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>();
+builder.Services.AddSingleton<WakeCaller>().AddHostedService<WakeLoop>();
 builder.AddPush();
 
 var app = builder.Build();

@@ -48,6 +48,11 @@ internal static class HubEndpoints
         hub.MapPost("/messages/batch", HubMessages.SendBatch).Takes<BatchRequest>().Produces<BatchBody>();
         hub.MapGet("/agents/{agent}/outbox", HubMessages.Sent).Produces<SentList>();
 
+        hub.MapGet("/agents/{agent}/mutes", HubMutes.List).Produces<MuteList>();
+        hub.MapGet("/agents/{agent}/wake", HubWake.Get).Produces<WakeBody>();
+        hub.MapPost("/agents/{agent}/wake", HubWake.Set).Takes<WakeRequest>().Produces<WakeBody>();
+        hub.MapPost("/agents/{agent}/mute", HubMutes.Mute).Takes<MuteRequest>().Produces<MuteBody>();
+        hub.MapPost("/agents/{agent}/unmute", HubMutes.Unmute).Takes<MuteRequest>().Produces<MuteBody>();
         hub.MapGet("/deliveries/{id}", HubDeliveries.Trace).Produces<TraceList>();
         hub.MapGet("/dead-letters", HubDeliveries.ListDead).Produces<DeadLetterList>();
         hub.MapGet("/dead-letters/{id}", HubDeliveries.GetDead).Produces<DeadLetterBody>();

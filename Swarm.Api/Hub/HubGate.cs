@@ -87,6 +87,23 @@ internal sealed partial class HubGate(
         }
     }
 
+    /// <summary>Whether the request names a host of this node, and comes from no page of another origin.</summary>
+    public bool IsOurs(HttpRequest request)
+    {
+        try
+        {
+            CheckHost(request);
+            return true;
+        }
+        catch (SwarmException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Whose token the request came with; null for none that is valid.</summary>
+    public ValueTask<Principal?> WhoAsync(HttpContext http) => AuthenticateAsync(http);
+
     private void CheckHost(HttpRequest request)
     {
         if (!_hosts.Contains(request.Host.Host))

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Swarm.Core.Delivery.Wake;
 
 namespace Swarm.Api.Hub;
 
@@ -164,6 +165,25 @@ public sealed record ExtendRequest(Guid? LeaseId, int? LeaseSeconds);
 
 public sealed record ExtendBody(DateTimeOffset ExpiresAt);
 
+public sealed record MuteRequest(string? AgentId, string? SwarmId, string? Reason);
+
+public sealed record MuteBody(
+    string Status, string Type, string Id, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] bool? WasMuted);
+
+public sealed record MutedAgentBody(string AgentId, DateTimeOffset MutedAt, string? Reason);
+
+public sealed record MutedSwarmBody(string SwarmId, DateTimeOffset MutedAt, string? Reason);
+
+public sealed record MuteList(IReadOnlyList<MutedAgentBody> Agents, IReadOnlyList<MutedSwarmBody> Swarms);
+
+public sealed record WakeRequest(
+    WakePreferences? Preferences, string? Action, string? Url, string? Secret);
+
+/// <summary>How an agent is woken; a secret is only shown when it has just been made.</summary>
+public sealed record WakeBody(
+    string Agent, WakePreferences Preferences, string Action, string? Url, bool HasSecret, DateTimeOffset? LastAt, string? LastResult,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Secret = null);
+
 public sealed record SentBody(
     string MessageId, string SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
     IReadOnlyDictionary<string, int> Recipients, IReadOnlyList<SentRecipient> Deliveries);
@@ -232,7 +252,9 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, AllowDuplicateProperties = false,
-    Converters = [typeof(MillisecondTime)])]
+    Converters = [
+        typeof(MillisecondTime), typeof(Words<WakeLevel>), typeof(Words<WakeCondition>), typeof(Words<WakeAddressing>),
+        typeof(Words<Core.Messaging.MessageKind>), typeof(Words<Core.Messaging.Priority>)])]
 [JsonSerializable(typeof(AgentRequest))]
 [JsonSerializable(typeof(AgentBody))]
 [JsonSerializable(typeof(AgentList))]
@@ -270,6 +292,11 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(SettleRequest))]
 [JsonSerializable(typeof(ExtendRequest))]
 [JsonSerializable(typeof(ExtendBody))]
+[JsonSerializable(typeof(MuteRequest))]
+[JsonSerializable(typeof(MuteBody))]
+[JsonSerializable(typeof(MuteList))]
+[JsonSerializable(typeof(WakeRequest))]
+[JsonSerializable(typeof(WakeBody))]
 [JsonSerializable(typeof(SentList))]
 [JsonSerializable(typeof(TraceList))]
 [JsonSerializable(typeof(DeadLetterList))]

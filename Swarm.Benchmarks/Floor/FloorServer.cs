@@ -10,6 +10,7 @@ using Microsoft.Extensions.Logging;
 using Npgsql;
 using NpgsqlTypes;
 using NSec.Cryptography;
+using Swarm.Benchmarks.Node;
 
 namespace Swarm.Benchmarks.Floor;
 
@@ -38,6 +39,7 @@ internal static class FloorServer
         await using var app = builder.Build();
         app.Run(context => AcceptAsync(context, keys, channel.Writer));
         await app.StartAsync(cancellation);
+        OwnServer.EndWithParent();
         Console.WriteLine(app.Urls.First());
         await writer.WaitAsync(cancellation);
     }

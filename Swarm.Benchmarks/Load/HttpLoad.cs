@@ -1,36 +1,47 @@
-using System.Buffers.Text;
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace Swarm.Benchmarks.Load;
+
+/// <summary>One answer within the measured time.</summary>
+/// <param name="At">When its request was sent, or was due in an open loop (<see cref="Stopwatch"/> ticks).</param>
+/// <param name="Ms">From then to the answer.</param>
+internal readonly record struct Sample(long At, double Ms);
 
 /// <summary>What a load run saw.</summary>
 /// <param name="Accepted">200s to messages that were new.</param>
 /// <param name="Duplicates">200s to duplicates.</param>
 /// <param name="Forged">401s to forgeries.</param>
 /// <param name="Errors">Every other answer.</param>
-/// <param name="Measured">Answers within the measured time, of any kind.</param>
 /// <param name="Elapsed">The measured time.</param>
-/// <param name="LatenciesMs">Of the measured answers, sorted.</param>
+/// <param name="Samples">The measured answers, of any kind.</param>
+/// <param name="Statuses">How often each status came.</param>
 internal sealed record LoadResult(
-    long Accepted, long Duplicates, long Forged, long Errors, long Measured, TimeSpan Elapsed, double[] LatenciesMs, IReadOnlyDictionary<int, long> Statuses)
+    long Accepted, long Duplicates, long Forged, long Errors, TimeSpan Elapsed, Sample[] Samples, IReadOnlyDictionary<int, long> Statuses)
 {
-    public double Rate => Measured / Elapsed.TotalSeconds;
+    public double Rate => Samples.Length / Elapsed.TotalSeconds;
 
-    public double Percentile(double p) => LatenciesMs.Length == 0 ? 0 : LatenciesMs[(int)Math.Min(LatenciesMs.Length - 1, LatenciesMs.Length * p)];
+    /// <summary>Answers of any kind, those before the measured time too.</summary>
+    public long Answers => Accepted + Duplicates + Forged + Errors;
+
+    public Latencies Latencies { get; } = new(Samples.Select(s => s.Ms));
 }
 
 /// <summary>
-/// A closed loop over plain sockets: each connection has one request under way. It is as small as it can be, because it shares the
-/// processors with what it measures.
+/// Posts signed messages at the Agent Swarm Protocol door. A closed loop: each connection has one request under way; or, at a rate, an open
+/// one: each request is due at its own time, and what it waits for a connection counts as its latency.
 /// </summary>
 internal static class HttpLoad
 {
     private const int BufferBytes = 8 * 1024;
 
+    /// <param name="target">Which endpoint.</param>
+    /// <param name="messages">What is sent; the run ends early when all are.</param>
+    /// <param name="options">How much of it.</param>
+    /// <param name="progress">Told the seconds since the start.</param>
+    /// <param name="cancellation">Breaks the run off.</param>
+    /// <param name="stop">Ends the run in order, before its time.</param>
     public static async Task<LoadResult> RunAsync(
-        Uri target, SignedMessages messages, LoadOptions options, Action<double>? progress, CancellationToken cancellation)
+        Target target, SignedMessages messages, LoadOptions options, Action<double>? progress, CancellationToken cancellation, CancellationToken stop = default)
     {
         var next = -1;
         var connections = Enumerable.Range(0, options.Connections).Select(_ => new Connection()).ToArray();
@@ -39,19 +50,21 @@ internal static class HttpLoad
         var end = measureFrom + options.Seconds * Stopwatch.Frequency;
         using var display = new Timer(_ => progress?.Invoke(Stopwatch.GetElapsedTime(startedAt).TotalSeconds), null, 1000, 1000);
         await Task.WhenAll(connections.Select(c => Task.Run(
-            () => c.RunAsync(target, messages, () => Interlocked.Increment(ref next), measureFrom, end, cancellation), cancellation)));
+            () => c.RunAsync(
+                target, messages, () => Interlocked.Increment(ref next), i => options.Rate > 0 ? startedAt + (long)(i * Stopwatch.Frequency / options.Rate) : 0,
+                measureFrom, end, stop, cancellation),
+            cancellation)));
 
-        var latencies = connections.SelectMany(c => c.Latencies).ToArray();
-        Array.Sort(latencies);
+        var measured = Stopwatch.GetElapsedTime(measureFrom, Math.Min(end, Stopwatch.GetTimestamp()));
         var statuses = connections.SelectMany(c => c.Statuses).GroupBy(s => s.Key).ToDictionary(g => g.Key, g => g.Sum(s => s.Value));
         return new(
             connections.Sum(c => c.Accepted), connections.Sum(c => c.Duplicates), connections.Sum(c => c.Forged), connections.Sum(c => c.Errors),
-            latencies.Length, TimeSpan.FromSeconds(options.Seconds), latencies, statuses);
+            measured, [.. connections.SelectMany(c => c.Samples)], statuses);
     }
 
     private sealed class Connection
     {
-        public List<double> Latencies { get; } = new(64 * 1024);
+        public List<Sample> Samples { get; } = new(16 * 1024);
 
         public Dictionary<int, long> Statuses { get; } = [];
 
@@ -64,30 +77,33 @@ internal static class HttpLoad
         public long Errors { get; private set; }
 
         public async Task RunAsync(
-            Uri target, SignedMessages messages, Func<int> take, long measureFrom, long end, CancellationToken cancellation)
+            Target target, SignedMessages messages, Func<int> take, Func<int, long> dueAt, long measureFrom, long end, CancellationToken stop,
+            CancellationToken cancellation)
         {
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(IPAddress.Loopback, target.Port, cancellation);
+            using var connection = await HttpConnection.ConnectAsync(target, cancellation);
             var request = new byte[BufferBytes];
-            var response = new byte[BufferBytes];
             while (true)
             {
                 var i = take();
-                var now = Stopwatch.GetTimestamp();
-                if (i >= messages.Count || now >= end)
+                var due = dueAt(i);
+                if (i >= messages.Count || Math.Max(due, Stopwatch.GetTimestamp()) >= end || stop.IsCancellationRequested)
                 {
                     return;
                 }
 
-                var length = messages.Write(i, target.Authority, request);
-                var sentAt = Stopwatch.GetTimestamp();
-                await socket.SendAsync(request.AsMemory(0, length), cancellation);
-                var status = await ReadStatusAsync(socket, response, cancellation);
+                var length = messages.Write(i, target.Url.Authority, request);
+                if (due > 0 && Stopwatch.GetElapsedTime(Stopwatch.GetTimestamp(), due) is { TotalMilliseconds: >= 1 } early)
+                {
+                    await Task.Delay(early, TimeProvider.System, cancellation);
+                }
+
+                var sentAt = due > 0 ? due : Stopwatch.GetTimestamp();
+                var status = await connection.ExchangeAsync(request.AsMemory(0, length), cancellation);
                 var answeredAt = Stopwatch.GetTimestamp();
                 Count(SignedMessages.ExpectedOf(i), status);
                 if (sentAt >= measureFrom && answeredAt <= end)
                 {
-                    Latencies.Add(Stopwatch.GetElapsedTime(sentAt, answeredAt).TotalMilliseconds);
+                    Samples.Add(new(sentAt, Stopwatch.GetElapsedTime(sentAt, answeredAt).TotalMilliseconds));
                 }
             }
         }
@@ -110,39 +126,6 @@ internal static class HttpLoad
                     Errors++;
                     break;
             }
-        }
-
-        private static async ValueTask<int> ReadStatusAsync(Socket socket, byte[] buffer, CancellationToken cancellation)
-        {
-            var have = 0;
-            while (true)
-            {
-                var read = await socket.ReceiveAsync(buffer.AsMemory(have), cancellation);
-                if (read == 0)
-                {
-                    throw new IOException("The node closed the connection in the middle of an answer.");
-                }
-
-                have += read;
-                if (IsComplete(buffer.AsSpan(0, have)))
-                {
-                    return Utf8Parser.TryParse(buffer.AsSpan(9, 3), out int status, out _) ? status : 0;
-                }
-            }
-        }
-
-        private static bool IsComplete(ReadOnlySpan<byte> answer)
-        {
-            var head = answer.IndexOf("\r\n\r\n"u8);
-            if (head < 0)
-            {
-                return false;
-            }
-
-            var at = answer.IndexOf("Content-Length: "u8);
-            return at >= 0 && at < head && Utf8Parser.TryParse(answer[(at + 16)..], out int length, out _)
-                ? answer.Length >= head + 4 + length
-                : answer[(head + 4)..].EndsWith("0\r\n\r\n"u8);
         }
     }
 }

@@ -1,88 +1,119 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Npgsql;
 using Spectre.Console;
-using Swarm.Benchmarks.Node;
 
 namespace Swarm.Benchmarks.Load;
 
-/// <summary>What Postgres says about itself before and after a run.</summary>
-internal sealed record DatabaseFigures(string Fsync, string SynchronousCommit, long WalSyncs, long WalBytes, long Messages, long Deliveries, ProcessFigures Processes)
-{
-    public static async Task<DatabaseFigures> ReadAsync(string connectionString, string messages, string deliveries, CancellationToken cancellation)
-    {
-        await using var connection = new NpgsqlConnection(connectionString);
-        await connection.OpenAsync(cancellation);
-        await using var command = new NpgsqlCommand(
-            $"""
-            select current_setting('fsync'), current_setting('synchronous_commit'), wal_sync, wal_bytes::bigint,
-                   (select count(*) from {messages}), (select count(*) from {deliveries}), array(select pid from pg_stat_activity)
-            from pg_stat_wal
-            """,
-            connection);
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        await reader.ReadAsync(cancellation);
-        return new(reader.GetString(0), reader.GetString(1), reader.GetInt64(2), reader.GetInt64(3), reader.GetInt64(4), reader.GetInt64(5),
-            ProcessFigures.Of(reader.GetFieldValue<int[]>(6)));
-    }
-}
+/// <summary>A run's figures, and what of it was not as it must be.</summary>
+/// <param name="Figures">By name; names end with their unit.</param>
+/// <param name="Fault">Null when every check held.</param>
+internal sealed record Run(JsonObject Figures, string? Fault = null);
 
-/// <summary>Prints a run as a table and, when asked, as one JSON object on the last line.</summary>
+/// <summary>Prints the medians of the runs as a table and, when asked, as one JSON object on the last line.</summary>
 internal static class Report
 {
-    public static int Print(
-        string scenario, LoadOptions options, LoadResult load, DatabaseFigures before, DatabaseFigures after,
-        ProcessFigures serverBefore, ProcessFigures serverAfter)
-    {
-        var stored = after.Messages - before.Messages;
-        var complete = stored == load.Accepted && after.Deliveries - before.Deliveries == load.Accepted && load.Errors == 0;
-        var figures = new JsonObject
-        {
-            ["scenario"] = scenario,
-            ["connections"] = options.Connections,
-            ["seconds"] = options.Seconds,
-            ["rate"] = Math.Round(load.Rate, 1),
-            ["p50_ms"] = Math.Round(load.Percentile(0.50), 3),
-            ["p99_ms"] = Math.Round(load.Percentile(0.99), 3),
-            ["p99_9_ms"] = Math.Round(load.Percentile(0.999), 3),
-            ["errors"] = load.Errors,
-            ["accepted"] = load.Accepted,
-            ["duplicates"] = load.Duplicates,
-            ["forged_refused"] = load.Forged,
-            ["rows_stored"] = stored,
-            ["rows_equal_answers"] = complete,
-            ["server_memory_mb"] = Math.Round(serverAfter.MemoryMb, 1),
-            ["server_cpu_us_per_message"] = PerMessage(serverAfter.CpuMs - serverBefore.CpuMs, load),
-            ["database_cpu_us_per_message"] = PerMessage(after.Processes.CpuMs - before.Processes.CpuMs, load),
-            ["fsync"] = after.Fsync,
-            ["synchronous_commit"] = after.SynchronousCommit,
-            ["wal_syncs"] = after.WalSyncs - before.WalSyncs,
-            ["wal_bytes_per_message"] = stored > 0 ? (after.WalBytes - before.WalBytes) / stored : 0,
-            ["processors"] = Environment.ProcessorCount,
-        };
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-        var table = new Table { Title = new TableTitle($"{scenario}: {options.Connections} connections, {options.Seconds} s") };
-        table.AddColumns("figure", "value");
-        foreach (var (name, value) in figures)
+    /// <summary>The exit code: 0 when every check of every run held.</summary>
+    public static int Print(string scenario, JsonObject settings, IReadOnlyList<Run> runs, JsonObject machine, ReportOptions options)
+    {
+        var faults = runs.Where(r => r.Fault is not null).Select(r => r.Fault!).ToArray();
+        var result = new JsonObject { ["scenario"] = scenario, ["at"] = TimeProvider.System.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'") };
+        AddAll(result, settings);
+        result["runs"] = runs.Count;
+        AddAll(result, Median([.. runs.Select(r => r.Figures)]));
+        if (runs.Count > 1 && runs.All(r => r.Figures.ContainsKey("rate")))
         {
-            table.AddRow(Markup.Escape(name), Markup.Escape(value!.ToString()));
+            result["rate_of_each_run"] = new JsonArray([.. runs.Select(r => r.Figures["rate"]!.DeepClone())]);
         }
 
-        AnsiConsole.Write(table);
-        if (!complete)
+        result["checks_hold"] = faults.Length == 0;
+        if (faults.Length > 0)
         {
-            AnsiConsole.MarkupLineInterpolated(
-                $"[red]The rows in Postgres do not equal the answers, or there were errors: {string.Join(", ", load.Statuses.Select(s => $"{s.Key}: {s.Value}"))}[/]");
+            result["faults"] = new JsonArray([.. faults.Select(f => (JsonNode)f)]);
+        }
+
+        result["machine"] = machine.DeepClone();
+        PrintTable(scenario, result);
+        foreach (var fault in faults)
+        {
+            AnsiConsole.MarkupLineInterpolated($"[red]{fault}[/]");
+        }
+
+        var line = result.ToJsonString(Plain);
+        if (options.Out is { } file)
+        {
+            File.AppendAllText(file, line + "\n");
         }
 
         if (options.Json)
         {
-            Console.WriteLine(figures.ToJsonString(new JsonSerializerOptions { WriteIndented = false }));
+            Console.WriteLine(line);
         }
 
-        return complete ? 0 : 1;
+        return faults.Length == 0 ? 0 : 1;
     }
 
-    private static double PerMessage(double cpuMs, LoadResult load) =>
-        Math.Round(cpuMs * 1000 / Math.Max(1, load.Accepted + load.Duplicates + load.Forged + load.Errors), 1);
+    /// <summary>Numbers: the median; truths: whether all; the rest: of the last run.</summary>
+    private static JsonObject Median(JsonObject[] runs)
+    {
+        var result = new JsonObject();
+        foreach (var (name, last) in runs[^1])
+        {
+            var values = runs.Select(r => r[name]).OfType<JsonValue>().ToArray();
+            result[name] = values.Length < runs.Length ? last?.DeepClone()
+                : values.All(v => v.GetValueKind() == JsonValueKind.Number) ? Middle([.. values.Select(v => double.Parse(v.ToJsonString()))])
+                : values.All(v => v.TryGetValue<bool>(out _)) ? values.All(v => v.GetValue<bool>())
+                : last!.DeepClone();
+        }
+
+        return result;
+    }
+
+    /// <summary>The median.</summary>
+    public static double Middle(double[] values)
+    {
+        Array.Sort(values);
+        var half = values.Length / 2;
+        return values.Length % 2 == 1 ? values[half] : Math.Round((values[half - 1] + values[half]) / 2, 3);
+    }
+
+    private static void PrintTable(string scenario, JsonObject result)
+    {
+        var table = new Table { Title = new TableTitle(scenario) };
+        table.AddColumns("figure", "value");
+        foreach (var (name, value) in result)
+        {
+            if (value is JsonObject inner)
+            {
+                table.AddEmptyRow();
+                foreach (var (innerName, innerValue) in inner)
+                {
+                    table.AddRow(Markup.Escape(innerName), Markup.Escape(innerValue?.ToString() ?? ""));
+                }
+            }
+            else if (value is JsonArray { Count: > 0 } rows && rows[0] is JsonObject)
+            {
+                foreach (var row in rows.OfType<JsonObject>())
+                {
+                    table.AddRow(Markup.Escape(name), Markup.Escape(string.Join(", ", row.Select(f => $"{f.Key} {f.Value}"))));
+                }
+            }
+            else if (name != "scenario")
+            {
+                table.AddRow(Markup.Escape(name), Markup.Escape(value is JsonArray ? value.ToJsonString() : value?.ToString() ?? ""));
+            }
+        }
+
+        AnsiConsole.Write(table);
+    }
+
+    private static void AddAll(JsonObject to, JsonObject from)
+    {
+        foreach (var (name, value) in from)
+        {
+            to[name] = value?.DeepClone();
+        }
+    }
 }

@@ -21,6 +21,7 @@ internal sealed class SignedMessages
     private readonly byte[][] _signatures;
     private readonly byte[][] _heads;
     private readonly byte[][] _paths;
+    private readonly byte[][] _itemHeads;
     private readonly string _timestamp;
     private readonly byte[] _middle;
 
@@ -35,6 +36,8 @@ internal sealed class SignedMessages
         _heads = [.. Enumerable.Range(0, Population.Senders).Select(s => Encoding.ASCII.GetBytes(
             $"\",\"timestamp\":\"{_timestamp}\",\"sender\":{{\"agent_id\":\"{Population.SenderName(s)}\",\"endpoint\":\"{Population.Endpoint(Population.SenderName(s))}\"}}" +
             $",\"swarm_id\":\"{population.SwarmIds[s % Population.Swarms]:D}\",\"recipient\":\""))];
+        _itemHeads = [.. Enumerable.Range(0, Population.Senders).Select(s => Encoding.ASCII.GetBytes(
+            $"{{\"from\":\"{Population.SenderName(s)}\",\"swarm_id\":\"{population.SwarmIds[s % Population.Swarms]:D}\",\"timestamp\":\"{_timestamp}\",\"message_id\":\""))];
         var done = 0;
         Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
         {
@@ -50,6 +53,9 @@ internal sealed class SignedMessages
             }
         });
     }
+
+    /// <summary>How many of the first <paramref name="count"/> messages are to be what.</summary>
+    public static int CountOf(Expected expected, int count) => Enumerable.Range(0, count).Count(i => ExpectedOf(i) == expected);
 
     public int Count => _ids.Length;
 
@@ -100,12 +106,39 @@ internal sealed class SignedMessages
         return at;
     }
 
-    private static int Sender(int i) => i % Population.Senders;
+    /// <summary>Writes the message as an item of a batch (Hub API, an external agent's own signature) and returns its length.</summary>
+    public int WriteItem(int i, Span<byte> buffer)
+    {
+        var expected = ExpectedOf(i);
+        var source = expected == Expected.Duplicate ? i - 1 : i;
+        Span<byte> signature = stackalloc byte[MessageSignature.SizeBytes];
+        _signatures[source].CopyTo(signature);
+        if (expected == Expected.Forged)
+        {
+            signature[10] ^= 1;
+        }
+
+        var at = Put(buffer, _itemHeads[Sender(source)]);
+        Utf8Formatter.TryFormat(_ids[source], buffer[at..], out var written, 'D');
+        at += written;
+        at += Put(buffer[at..], "\",\"to\":\""u8);
+        var path = _paths[Recipient(source)];
+        at += Put(buffer[at..], path.AsSpan("/agents/".Length, path.Length - "/agents/".Length - "/swarm/message".Length));
+        at += Put(buffer[at..], _middle);
+        Base64.EncodeToUtf8(signature, buffer[at..], out _, out written);
+        at += written;
+        at += Put(buffer[at..], "\"}"u8);
+        return at;
+    }
+
+    /// <summary>The number of message <paramref name="i"/>'s sender.</summary>
+    public static int Sender(int i) => i % Population.Senders;
 
     /// <summary>A recipient of the sender's own swarm.</summary>
-    private static int Recipient(int i) => ((i / Population.Senders) * Population.Swarms + (i % Population.Swarms)) % Population.Recipients;
+    public static int Recipient(int i) => ((i / Population.Senders) * Population.Swarms + (i % Population.Swarms)) % Population.Recipients;
 
-    private static string Content() => string.Concat(Enumerable.Range(0, ContentLength).Select(i => (char)('a' + (i * 7 % 26))));
+    /// <summary>What every message says.</summary>
+    public static string Content() => string.Concat(Enumerable.Range(0, ContentLength).Select(i => (char)('a' + (i * 7 % 26))));
 
     private static int Put(Span<byte> buffer, ReadOnlySpan<byte> text)
     {

@@ -7,20 +7,12 @@ internal readonly record struct ProcessFigures(double MemoryMb, double CpuMs)
 {
     private const double MsPerTick = 10;
 
-    /// <summary>The process whose command line and environment hold the texts; zeros when it is not found.</summary>
-    public static ProcessFigures Find(string command, string environment)
-    {
-        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(d => int.TryParse(Path.GetFileName(d), out _)))
-        {
-            if (Read(folder, "cmdline").Contains(command, StringComparison.Ordinal)
-                && Read(folder, "environ").Contains(environment, StringComparison.Ordinal))
-            {
-                return OfFolder(folder);
-            }
-        }
-
-        return default;
-    }
+    /// <summary>The processes whose command line and environment hold the texts, together; zeros when there is none.</summary>
+    public static ProcessFigures Find(string command, string environment) => Of(
+        Directory.EnumerateDirectories("/proc").Select(d => int.TryParse(Path.GetFileName(d), out var id) ? id : 0)
+            .Where(id => id > 0
+                && Read($"/proc/{id}", "cmdline").Contains(command, StringComparison.Ordinal)
+                && Read($"/proc/{id}", "environ").Contains(environment, StringComparison.Ordinal)));
 
     /// <summary>All of these processes together.</summary>
     public static ProcessFigures Of(IEnumerable<int> processIds)

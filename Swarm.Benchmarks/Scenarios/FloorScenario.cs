@@ -1,6 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
-using Spectre.Console;
 using Swarm.Benchmarks.Load;
 using Swarm.Benchmarks.Node;
 
@@ -14,44 +12,39 @@ internal static class FloorScenario
 {
     public static Command Command()
     {
-        var command = new Command("floor", "The same load against a bare prototype: what this machine could do at best.");
+        var command = new Command(
+            "floor",
+            """
+            The same load against a bare prototype: what this machine could do at best.
+
+            Examples:
+              floor --connections 64 --seconds 60
+              floor --runs 1 --json
+            """);
         LoadOptions.AddTo(command);
-        command.SetAction((result, cancellation) => RunAsync(LoadOptions.Of(result), cancellation));
+        ReportOptions.AddTo(command);
+        command.SetAction((result, cancellation) => RunAsync(LoadOptions.Of(result), ReportOptions.Of(result), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(LoadOptions options, CancellationToken cancellation)
+    private static async Task<int> RunAsync(LoadOptions options, ReportOptions report, CancellationToken cancellation)
     {
-        AnsiConsole.MarkupLine("Starting Postgres, Redis, the node (idle) and the prototype …");
         await using var node = await BenchNode.StartAsync(cancellation);
-        var population = await Population.CreateAsync(node.ConnectionString, cancellation);
-        var messages = IngestScenario.Prepare(population, options);
-        var marker = Guid.NewGuid().ToString();
-        using var server = Start(node.ConnectionString, marker);
-        try
+        var population = await Population.CreateAsync(node, hosted: false, cancellation);
+        using var server = await OwnServer.StartAsync("floor-server", new() { ["SWARM_FLOOR_DATABASE"] = node.ConnectionString }, cancellation);
+        var runs = new List<Run>();
+        while (runs.Count < report.Runs)
         {
-            var url = new Uri((await server.StandardOutput.ReadLineAsync(cancellation))!);
+            var ofRun = options.OfRun(runs.Count);
+            var messages = IngestScenario.Prepare(population, ofRun);
             var before = await DatabaseFigures.ReadAsync(node.ConnectionString, "floor_messages", "floor_deliveries", cancellation);
-            var idle = ProcessFigures.Find("floor-server", marker);
-            var load = await Progress.RunAsync("Loading", options.WarmUpSeconds + options.Seconds, tick =>
-                HttpLoad.RunAsync(url, messages, options, tick, cancellation));
+            var idle = server.Figures();
+            var load = await Progress.RunAsync("Loading", ofRun.WarmUpSeconds + ofRun.Seconds, tick =>
+                HttpLoad.RunAsync(new(server.Urls[0], null), messages, ofRun, tick, cancellation));
             var after = await DatabaseFigures.ReadAsync(node.ConnectionString, "floor_messages", "floor_deliveries", cancellation);
-            return Report.Print("floor", options, load, before, after, idle, ProcessFigures.Find("floor-server", marker));
+            runs.Add(IngestScenario.Describe(load, before, after, idle, server.Figures()));
         }
-        finally
-        {
-            server.Kill();
-            await server.WaitForExitAsync(CancellationToken.None);
-        }
-    }
 
-    private static Process Start(string connectionString, string marker)
-    {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true };
-        start.ArgumentList.Add(typeof(FloorScenario).Assembly.Location);
-        start.ArgumentList.Add("floor-server");
-        start.Environment["SWARM_FLOOR_DATABASE"] = connectionString;
-        start.Environment["SWARM_FLOOR_MARKER"] = marker;
-        return Process.Start(start)!;
+        return Report.Print("floor", IngestScenario.Settings(options), runs, node.Machine, report);
     }
 }

@@ -34,7 +34,8 @@ internal static class StatusCommand
                 swarms.Add(swarm);
             }
 
-            return Show(session, node, profile, swarms, parsed.GetValue(verbose));
+            var mutes = await client.ListMutesAsync(agent, cancellation);
+            return Show(session, node, profile, swarms, mutes, parsed.GetValue(verbose));
         });
         return command;
     }
@@ -58,14 +59,15 @@ internal static class StatusCommand
         return ExitCode.General;
     }
 
-    private static int Show(Session session, NodeStatus node, Agent agent, List<SwarmInfo> swarms, bool verbose)
+    private static int Show(Session session, NodeStatus node, Agent agent, List<SwarmInfo> swarms, MuteList mutes, bool verbose)
     {
         var config = CliConfig.PathIn(session.Environment.ConfigFolder);
         var json = new JsonObject
         {
             ["status"] = "initialized", ["agent_id"] = agent.Name, ["endpoint"] = agent.Endpoint, ["public_key"] = agent.PublicKey,
             ["config_path"] = config,
-            ["db_path"] = null, ["swarm_count"] = swarms.Count, ["muted_agents"] = 0, ["muted_swarms"] = 0,
+            ["db_path"] = null, ["swarm_count"] = swarms.Count, ["muted_agents"] = mutes.Agents.Count,
+            ["muted_swarms"] = mutes.Swarms.Count,
         };
         if (verbose)
         {
@@ -74,6 +76,8 @@ internal static class StatusCommand
                 ["swarm_id"] = swarm.SwarmId.ToString("D"), ["name"] = swarm.Name, ["master"] = swarm.Master,
                 ["is_master"] = swarm.Master == agent.Name, ["member_count"] = swarm.MemberCount,
             })]);
+            json["muted_agent_ids"] = new JsonArray([.. mutes.Agents.Select(muted => JsonValue.Create(muted.AgentId))]);
+            json["muted_swarm_ids"] = new JsonArray([.. mutes.Swarms.Select(muted => JsonValue.Create(muted.SwarmId.ToString("D")))]);
         }
 
         json["node"] = ToJson(session, node);
@@ -82,6 +86,7 @@ internal static class StatusCommand
             [
                 .. Lines(session, node), $"Agent: {agent.Name} ({agent.Kind})", $"  Endpoint:   {agent.Endpoint}",
                 $"  Public Key: {agent.PublicKey}", $"  Config:     {config}", $"  Swarms:     {swarms.Count}",
+                $"  Muted:      {mutes.Agents.Count} agents, {mutes.Swarms.Count} swarms",
             ]);
         if (verbose && !session.Json && swarms.Count > 0)
         {

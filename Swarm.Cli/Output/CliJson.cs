@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Swarm.Cli.Profile;
+using Swarm.Cli.Watch;
 using Swarm.Client;
 using Swarm.Client.Transport;
 
@@ -18,6 +19,8 @@ namespace Swarm.Cli.Output;
 [JsonSerializable(typeof(AgentToken))]
 [JsonSerializable(typeof(PingResult))]
 [JsonSerializable(typeof(NodeStatus))]
+[JsonSerializable(typeof(WakeSetup))]
+[JsonSerializable(typeof(WatchPosition))]
 [JsonSerializable(typeof(CliConfig))]
 [JsonSerializable(typeof(CredentialFile))]
 [JsonSerializable(typeof(NodeFile))]
@@ -30,6 +33,8 @@ internal sealed partial class CliJson : JsonSerializerContext
     public static JsonNode Node(PingResult ping) => JsonSerializer.SerializeToNode(ping, Default.PingResult)!;
 
     public static JsonNode Node(AgentToken token) => JsonSerializer.SerializeToNode(token, Default.AgentToken)!;
+
+    public static JsonNode Node(WakeSetup setup) => JsonSerializer.SerializeToNode(setup, Default.WakeSetup)!;
 
     public static JsonNode Node(NodeStatus status) => JsonSerializer.SerializeToNode(status, Default.NodeStatus)!;
 }

@@ -86,6 +86,14 @@ public sealed partial class SwarmClient
         }
     }
 
+    /// <summary>The number of the newest message; 0 for an empty inbox. What arrives afterwards has a greater one.</summary>
+    /// <exception cref="SwarmConnectionException">The node could not be reached, or said no position.</exception>
+    public async Task<long> GetNewestSeqAsync(string agent, CancellationToken cancellation = default)
+    {
+        using var connection = await SseConnection.TryOpenAsync(hub, Agent(agent) + "/inbox/stream", lastSeq: null, again: false, cancellation);
+        return await connection.ReadPositionAsync(cancellation) ?? throw new SwarmConnectionException("The stream began without saying where it stands.");
+    }
+
     private static T Read<T>(SseEvent item, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
     {
         try
@@ -159,6 +167,17 @@ internal sealed class SseConnection : IDisposable
         }
 
         return events.Dequeue();
+    }
+
+    /// <summary>Where the stream begins; null when it ended before it said so.</summary>
+    public async ValueTask<long?> ReadPositionAsync(CancellationToken cancellation)
+    {
+        while (Position is null && stream is not null && await FillAsync(cancellation))
+        {
+            // The first id is on its way.
+        }
+
+        return Position;
     }
 
     public void Dispose()

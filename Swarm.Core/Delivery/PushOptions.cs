@@ -24,7 +24,10 @@ public sealed class PushOptions
     public const int LeaseBytesMax = 8 * 1024 * 1024;
 
     /// <summary>How many waiting deliveries of a recipient a lease looks through.</summary>
-    public const int ScanMax = 4_000;
+    public const int ScanFirst = 512;
+
+    /// <summary>The same for a recipient that a sweep found: its first lanes may all be held, with something free behind them.</summary>
+    public const int ScanMax = 10_000;
 
     /// <summary>The longest reason that is kept of a failure, in bytes of UTF-8.</summary>
     public const int ReasonBytesMax = 512;

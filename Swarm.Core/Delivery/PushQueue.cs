@@ -88,7 +88,8 @@ public sealed class PushQueue(NpgsqlDataSource database, TimeProvider time)
 
     /// <summary>Leases heads of free lanes; by recipient, and in order within it.</summary>
     /// <param name="each">The most deliveries of one recipient.</param>
-    public async Task<IReadOnlyList<PushItem>> LeaseAsync(long[] recipients, Guid lease, DateTimeOffset until, int each, CancellationToken cancellation)
+    /// <param name="scan">How many waiting ones are looked through for them.</param>
+    public async Task<IReadOnlyList<PushItem>> LeaseAsync(long[] recipients, Guid lease, DateTimeOffset until, int each, int scan, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand(
             """
@@ -97,7 +98,7 @@ public sealed class PushQueue(NpgsqlDataSource database, TimeProvider time)
             """);
         foreach (var value in new object[]
             {
-                recipients, lease, time.GetUtcNow().UtcDateTime, until.UtcDateTime, each, (long)PushOptions.LeaseBytesMax, PushOptions.ScanMax,
+                recipients, lease, time.GetUtcNow().UtcDateTime, until.UtcDateTime, each, (long)PushOptions.LeaseBytesMax, scan,
             })
         {
             command.Parameters.Add(new() { Value = value });

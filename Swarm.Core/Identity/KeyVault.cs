@@ -31,6 +31,8 @@ public sealed class KeyVault : IDisposable
     private const int TagLength = 16;
     private static readonly byte[] CheckText = "swarm master key check"u8.ToArray();
 
+    // One operation at a time: an AesGcm is not safe to use from several threads. Keys are opened once and kept, so nobody waits long.
+    private readonly Lock _lock = new();
     private readonly AesGcm _aes;
     private readonly byte[] _keyId;
     private readonly ConcurrentDictionary<AgentId, Key> _open = new();
@@ -59,8 +61,12 @@ public sealed class KeyVault : IDisposable
         _keyId.CopyTo(result, 0);
         var nonce = result.AsSpan(KeyIdLength, NonceLength);
         RandomNumberGenerator.Fill(nonce);
-        _aes.Encrypt(
-            nonce, plain, result.AsSpan(KeyIdLength + NonceLength + TagLength), result.AsSpan(KeyIdLength + NonceLength, TagLength), associated);
+        lock (_lock)
+        {
+            _aes.Encrypt(
+                nonce, plain, result.AsSpan(KeyIdLength + NonceLength + TagLength), result.AsSpan(KeyIdLength + NonceLength, TagLength), associated);
+        }
+
         return result;
     }
 
@@ -75,12 +81,15 @@ public sealed class KeyVault : IDisposable
         var plain = new byte[sealedBytes.Length - KeyIdLength - NonceLength - TagLength];
         try
         {
-            _aes.Decrypt(
-                sealedBytes.Slice(KeyIdLength, NonceLength),
-                sealedBytes[(KeyIdLength + NonceLength + TagLength)..],
-                sealedBytes.Slice(KeyIdLength + NonceLength, TagLength),
-                plain,
-                associated);
+            lock (_lock)
+            {
+                _aes.Decrypt(
+                    sealedBytes.Slice(KeyIdLength, NonceLength),
+                    sealedBytes[(KeyIdLength + NonceLength + TagLength)..],
+                    sealedBytes.Slice(KeyIdLength + NonceLength, TagLength),
+                    plain,
+                    associated);
+            }
         }
         catch (AuthenticationTagMismatchException)
         {

@@ -25,7 +25,7 @@ public enum InboxFilter
 
 /// <param name="Unread">Not read, and not expired or dead.</param>
 /// <param name="Read">Read or further.</param>
-/// <param name="Total">Every delivery that is kept.</param>
+/// <param name="Total">Every delivery that is kept and not thrown away.</param>
 public sealed record InboxCounts(long Unread, long Read, long Total);
 
 /// <summary>An agent's inbox as a view: it leases nothing and changes no state but by <see cref="MarkReadAsync"/> (design §3).</summary>
@@ -56,7 +56,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
             """
             select d.seq, d.state, m.accepted_at, m.verified, m.wire
             from deliveries d join messages m on m.message_no = d.message_no
-            where d.recipient_no = $1 and d.seq > $2 and ($3::smallint[] is null or d.state = any ($3))
+            where d.recipient_no = $1 and d.seq > $2 and d.deleted_at is null and ($3::smallint[] is null or d.state = any ($3))
               and ($4::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $4))
             order by d.seq limit $5
             """);
@@ -79,7 +79,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         await using var command = database.CreateCommand(
             """
             update deliveries set state = 3, read_at = $3, lease_id = null
-            where recipient_no = $1 and seq = any ($2) and state in (0, 1, 2)
+            where recipient_no = $1 and seq = any ($2) and state in (0, 1, 2) and deleted_at is null
             """);
         command.Parameters.Add(new() { Value = recipient.Value });
         command.Parameters.Add(new() { Value = seqs });
@@ -92,7 +92,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         await using var command = database.CreateCommand(
             """
             select count(*) filter (where state in (0, 1, 2)), count(*) filter (where state in (3, 4)), count(*)
-            from deliveries where recipient_no = $1
+            from deliveries where recipient_no = $1 and deleted_at is null
             """);
         command.Parameters.Add(new() { Value = recipient.Value });
         await using var reader = await command.ExecuteReaderAsync(cancellation);

@@ -74,10 +74,13 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
                 return Receipt.Refuse(SwarmError.RateLimited, spent.RetryAfterSeconds) with { Budget = spent };
             }
 
-            var result = await commit.CommitAsync(Pend(envelope, sender!, roster!, recipients), cancellation);
+            // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
+            var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
+            var result = await commit.CommitAsync(Pend(envelope, sender!, roster, listeners), cancellation);
             if (result.Status != CommitStatus.Stale)
             {
-                return ToReceipt(result, recipients.Length) with { Budget = budget.Value };
+                var deaf = result.Status == CommitStatus.Accepted ? recipients.Length - listeners.Length : 0;
+                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length) with { Budget = budget.Value };
             }
 
             rosters.Forget(envelope.SwarmId);

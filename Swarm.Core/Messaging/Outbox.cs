@@ -3,6 +3,7 @@ using NpgsqlTypes;
 using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Messaging;
 
@@ -10,6 +11,27 @@ namespace Swarm.Core.Messaging;
 /// <param name="MessageNo">The node's number of it, by which lists page.</param>
 public sealed record OutboxItem(
     long MessageNo, AspMessage Message, DateTimeOffset AcceptedAt, IReadOnlyDictionary<DeliveryState, int> Recipients);
+
+/// <summary>What became of a sent message as a whole (ASP §9.2, hardened).</summary>
+public enum SentStatus
+{
+    /// <summary>Something is still on its way, or nobody was there to get it.</summary>
+    Sent,
+
+    /// <summary>Every recipient has acknowledged or read it.</summary>
+    Delivered,
+
+    /// <summary>For one recipient at least it ended otherwise.</summary>
+    Failed,
+}
+
+/// <param name="MessageNo">The node's number of it, by which lists page.</param>
+/// <param name="Error">With <see cref="SentStatus.Failed"/>: why, of the recipient that failed first.</param>
+public sealed record SentItem(long MessageNo, AspMessage Message, DateTimeOffset AcceptedAt, SentStatus Status, string? Error);
+
+public sealed record SentPage(IReadOnlyList<SentItem> Items, long? NextBefore);
+
+public sealed record SentCounts(long Sent, long Delivered, long Failed, long Total);
 
 /// <summary>An agent's sent messages, and look-ups by the sender's own message id.</summary>
 public sealed class Outbox(NpgsqlDataSource database)
@@ -22,7 +44,7 @@ public sealed class Outbox(NpgsqlDataSource database)
             select m.message_no, m.accepted_at, m.wire,
                    array(select d.state::integer from deliveries d where d.message_no = m.message_no)
             from messages m
-            where m.sender_no = $1 and ($2::bigint is null or m.message_no < $2)
+            where m.sender_no = $1 and m.outgoing and ($2::bigint is null or m.message_no < $2)
             order by m.message_no desc limit $3
             """);
         command.Parameters.Add(new() { Value = sender.Value });
@@ -43,6 +65,68 @@ public sealed class Outbox(NpgsqlDataSource database)
         }
 
         return items;
+    }
+
+    // A message's status by its deliveries; numbers are those of SentStatus.
+    private const string Status =
+        """
+        select case when bool_or(d.state > 4) then 2
+                    when bool_and(d.state between 2 and 4) and not exists (select 1 from expansions x where x.message_no = m.message_no) then 1
+                    else 0 end as status,
+               (array_agg(coalesce(d.last_error, (array['rejected', 'failed', 'dead', 'expired', 'timed out'])[d.state - 4])
+                          order by d.recipient_no) filter (where d.state > 4))[1] as error
+        from deliveries d where d.message_no = m.message_no
+        """;
+
+    /// <summary>One page of what was sent, newest first, each with the status of the whole message. It ends early after <see cref="Inbox.PageBytesMax"/>.</summary>
+    public async Task<SentPage> ListSentAsync(AgentId sender, SwarmId? swarm, long? before, int limit, CancellationToken cancellation)
+    {
+        limit = Math.Min(limit, Inbox.PageItemsMax);
+        await using var command = database.CreateCommand(
+            $"""
+            select m.message_no, m.accepted_at, m.wire, s.status, s.error
+            from messages m, lateral ({Status}) s
+            where m.sender_no = $1 and m.outgoing and m.message_no < $2 and ($3::uuid is null or m.swarm_no = (select swarm_no from swarms where swarm_id = $3))
+            order by m.message_no desc limit $4
+            """);
+        command.Parameters.Add(new() { Value = sender.Value });
+        command.Parameters.Add(new() { Value = before ?? long.MaxValue });
+        command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
+        command.Parameters.Add(new() { Value = limit + 1 });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var items = new List<SentItem>();
+        var bytes = 0;
+        while (await reader.ReadAsync(cancellation))
+        {
+            if (items.Count == limit || bytes >= Inbox.PageBytesMax)
+            {
+                return new(items, items[^1].MessageNo);
+            }
+
+            var wire = reader.GetFieldValue<byte[]>(2);
+            bytes += wire.Length;
+            items.Add(new(
+                reader.GetInt64(0), MessageParser.Parse(wire), reader.GetFieldValue<DateTimeOffset>(1), (SentStatus)reader.GetInt32(3),
+                reader.IsDBNull(4) ? null : reader.GetString(4)));
+        }
+
+        return new(items, null);
+    }
+
+    /// <summary>How many of an agent's messages to a swarm stand where.</summary>
+    public async Task<SentCounts> CountSentAsync(AgentId sender, SwarmId swarm, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand(
+            $"""
+            select count(*) filter (where s.status = 0), count(*) filter (where s.status = 1), count(*) filter (where s.status = 2), count(*)
+            from messages m, lateral ({Status}) s
+            where m.sender_no = $1 and m.outgoing and m.swarm_no = (select swarm_no from swarms where swarm_id = $2)
+            """);
+        command.Parameters.Add(new() { Value = sender.Value });
+        command.Parameters.Add(new() { Value = swarm.Value });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        return new(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetInt64(3));
     }
 
     /// <summary>A message by the id that its sender gave it; null when it sent none of that id, or it is not kept any more.</summary>

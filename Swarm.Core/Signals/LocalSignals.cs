@@ -33,10 +33,13 @@ public sealed class LocalSignals
     /// <summary>Starts listening: every signal after this call completes a wait, also one that comes between two waits.</summary>
     public InboxSubscription Subscribe(AgentId agent)
     {
-        var subscription = new InboxSubscription(this, agent);
-        _waiting.AddOrUpdate(agent, static (_, s) => [s], static (_, old, s) => [.. old, s], subscription);
+        var subscription = new InboxSubscription(this, agent, null);
+        Add(subscription);
         return subscription;
     }
+
+    /// <summary>Listens for a changing set of agents as one waiter; empty at first.</summary>
+    public InboxSubscriptions SubscribeMany() => new(this);
 
     public void Notify(ReadOnlySpan<AgentId> agents)
     {
@@ -91,6 +94,9 @@ public sealed class LocalSignals
         }
     }
 
+    internal void Add(InboxSubscription subscription) =>
+        _waiting.AddOrUpdate(subscription.Agent, static (_, s) => [s], static (_, old, s) => [.. old, s], subscription);
+
     internal void Remove(InboxSubscription subscription)
     {
         while (_waiting.TryGetValue(subscription.Agent, out var old))
@@ -109,12 +115,13 @@ public sealed class LocalSignals
 /// <summary>One waiter. Signals coalesce: any number of them between two waits complete one wait.</summary>
 public sealed class InboxSubscription : IDisposable
 {
-    private readonly Channel<bool> _signalled = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _signalled;
     private readonly LocalSignals _owner;
 
-    internal InboxSubscription(LocalSignals owner, AgentId agent)
+    internal InboxSubscription(LocalSignals owner, AgentId agent, InboxSubscription? sharing)
     {
         _owner = owner;
+        _signalled = sharing?._signalled ?? Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         Agent = agent;
     }
 
@@ -142,6 +149,43 @@ public sealed class InboxSubscription : IDisposable
     public void Dispose() => _owner.Remove(this);
 
     internal void Signal() => _signalled.Writer.TryWrite(true);
+}
+
+/// <summary>One waiter for many inboxes: a signal of any of them completes its wait. Belongs to one loop.</summary>
+public sealed class InboxSubscriptions : IDisposable
+{
+    private readonly LocalSignals _owner;
+    private readonly InboxSubscription _any;
+    private readonly Dictionary<AgentId, InboxSubscription> _each = [];
+
+    internal InboxSubscriptions(LocalSignals owner)
+    {
+        _owner = owner;
+        _any = new(owner, default, null);
+    }
+
+    /// <summary>From now on listens for these, and no others.</summary>
+    public void Follow(IReadOnlySet<AgentId> agents)
+    {
+        foreach (var agent in _each.Keys.Where(a => !agents.Contains(a)).ToArray())
+        {
+            _each.Remove(agent, out var gone);
+            gone!.Dispose();
+        }
+
+        foreach (var agent in agents.Where(a => !_each.ContainsKey(a)))
+        {
+            _owner.Add(_each[agent] = new(_owner, agent, _any));
+        }
+    }
+
+    /// <summary>Completes the wait, as a signal does.</summary>
+    public void Wake() => _any.Signal();
+
+    /// <summary>As <see cref="InboxSubscription.WaitAsync(TimeSpan, TimeProvider, CancellationToken)"/>.</summary>
+    public ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation) => _any.WaitAsync(limit, time, cancellation);
+
+    public void Dispose() => Follow(new HashSet<AgentId>());
 }
 
 /// <summary>Collects the agents of all signals; the same agent once, too many as "everybody".</summary>

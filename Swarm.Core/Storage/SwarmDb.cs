@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Storage;
@@ -21,6 +22,8 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
     public DbSet<MemberRow> Members => Set<MemberRow>();
 
     public DbSet<InviteRow> Invites => Set<InviteRow>();
+
+    public DbSet<MuteRow> Mutes => Set<MuteRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
@@ -48,6 +51,11 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
             e.Property(x => x.MemberNo).UseIdentityAlwaysColumn();
         });
         modelBuilder.Entity<InviteRow>(e => e.ToTable("invites").HasKey(x => x.TokenHash));
+        modelBuilder.Entity<MuteRow>(e =>
+        {
+            e.ToTable("mutes").HasKey(x => x.MuteNo);
+            e.Property(x => x.MuteNo).UseIdentityAlwaysColumn();
+        });
 
         foreach (var entity in modelBuilder.Model.GetEntityTypes())
         {

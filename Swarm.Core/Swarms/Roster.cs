@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using NSec.Cryptography;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
 
 namespace Swarm.Core.Swarms;
 
@@ -23,7 +24,7 @@ public sealed class Roster
     private readonly FrozenDictionary<string, Member> _byName;
     private readonly FrozenDictionary<AgentId, Member> _byAgent;
 
-    public Roster(SwarmRow row, IReadOnlyList<Member> members, long loadedAt)
+    public Roster(SwarmRow row, IReadOnlyList<Member> members, RosterMutes? mutes, long loadedAt)
     {
         SwarmNo = row.SwarmNo;
         Id = new(row.SwarmId);
@@ -34,6 +35,7 @@ public sealed class Roster
         RequireApproval = row.RequireApproval;
         CreatedAt = row.CreatedAt;
         Members = members;
+        Mutes = mutes;
         LoadedAt = loadedAt;
         _byName = members.ToFrozenDictionary(m => m.Name, StringComparer.Ordinal);
         _byAgent = members.ToFrozenDictionary(m => m.Agent);
@@ -58,6 +60,9 @@ public sealed class Roster
 
     /// <summary>In insertion order.</summary>
     public IReadOnlyList<Member> Members { get; }
+
+    /// <summary>Whom its members do not want to hear; null when nobody mutes anything here.</summary>
+    public RosterMutes? Mutes { get; }
 
     /// <summary>When it was read, as a <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long LoadedAt { get; }

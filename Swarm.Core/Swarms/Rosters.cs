@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 
@@ -114,9 +115,16 @@ public sealed class Rosters
             where m.SwarmNo == row.SwarmNo
             orderby m.MemberNo
             select new { m.AgentNo, a.Kind, m.Name, m.Endpoint, m.PublicKey, m.JoinedAt }).ToListAsync(cancellation);
+        var swarmId = row.SwarmId;
+        var mutes = await (
+            from u in db.Mutes.AsNoTracking()
+            join m in db.Members on u.AgentNo equals m.AgentNo
+            where m.SwarmNo == row.SwarmNo && (u.Name != null || u.SwarmId == swarmId)
+            select u).ToListAsync(cancellation);
         return new(
             row,
             [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.PublicKey, m.JoinedAt))],
+            RosterMutes.Of(mutes),
             loadedAt);
     }
 

@@ -60,10 +60,24 @@ internal sealed partial class VectorServer : IAsyncDisposable
         return BodyOf(request) is { } body ? Node.Http.PostAsync(path, body, ContentTypeOf(request)) : Node.Http.SendAsync(method, path);
     }
 
-    /// <summary>Compares an answer with what the vector expects: status, bodies, and of a 422 the places and kinds.</summary>
-    public static void AssertExpected(Vector vector, DoorAnswer answer)
+    /// <summary>Sends each step of a sequence and compares its answer.</summary>
+    public async Task RunStepsAsync(Vector vector)
     {
-        var expect = vector.Expect;
+        foreach (var step in vector.Json.GetProperty("steps").EnumerateArray())
+        {
+            var method = new HttpMethod(step.GetProperty("method").GetString()!);
+            var answer = BodyOf(step) is { } body && method == HttpMethod.Post
+                ? await Node.Http.PostAsync(step.GetProperty("path").GetString()!, body, ContentTypeOf(step))
+                : await Node.Http.SendAsync(method, step.GetProperty("path").GetString()!);
+            AssertExpected(vector, step, answer);
+        }
+    }
+
+    /// <summary>Compares an answer with what the vector expects: status, bodies, and of a 422 the places and kinds.</summary>
+    public static void AssertExpected(Vector vector, DoorAnswer answer) => AssertExpected(vector, vector.Expect, answer);
+
+    private static void AssertExpected(Vector vector, JsonElement expect, DoorAnswer answer)
+    {
         Assert.True(expect.GetProperty("status").GetInt32() == answer.Code, $"{vector.Id}: {answer.Code} {answer.Text}");
         if (expect.TryGetProperty("body", out var body))
         {
@@ -119,7 +133,7 @@ internal sealed partial class VectorServer : IAsyncDisposable
     public ValueTask DisposeAsync() => Node.DisposeAsync();
 
     private static byte[]? BodyOf(JsonElement request) =>
-        request.TryGetProperty("body", out var body) ? Encoding.UTF8.GetBytes(body.GetRawText())
+        request.TryGetProperty("body", out var body) ? Encoding.UTF8.GetBytes(Repeated().Replace(body.GetRawText(), Strings))
         : request.TryGetProperty("raw_body", out var raw) ? Encoding.UTF8.GetBytes(raw.GetString()!)
         : request.GetProperty("method").GetString() == "POST" ? []
         : null;
@@ -148,6 +162,13 @@ internal sealed partial class VectorServer : IAsyncDisposable
                 return JsonElement.DeepEquals(expected, actual);
         }
     }
+
+    /// <summary>A placeholder such as <c>"&lt;101 strings&gt;"</c> stands for an array of so many.</summary>
+    private static string Strings(Match placeholder) =>
+        JsonSerializer.Serialize(Enumerable.Range(0, int.Parse(placeholder.Groups[1].Value)).Select(i => $"id-{i}"));
+
+    [GeneratedRegex("\"<([0-9]+) strings>\"")]
+    private static partial Regex Repeated();
 
     [GeneratedRegex("after ([A-Z][A-Z0-9]*-[0-9]+)")]
     private static partial Regex AfterVector();

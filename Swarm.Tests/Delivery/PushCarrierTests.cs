@@ -39,7 +39,7 @@ public sealed class PushCarrierTests(PostgresFixture postgres, ITestOutputHelper
     {
         var queue = _worker.Get<PushQueue>();
         var bob = (await queue.BacklogAsync(0, default)).Recipients.Single();
-        var leased = await queue.LeaseAsync([bob], Guid.NewGuid(), TimeProvider.System.GetUtcNow().AddSeconds(2), 64, default);
+        var leased = await queue.LeaseAsync([bob], Guid.NewGuid(), TimeProvider.System.GetUtcNow().AddSeconds(2), 64, PushOptions.ScanMax, default);
         Assert.Equal(9, leased.Count);
     }
 }

@@ -42,6 +42,22 @@ public sealed class AgentSwarmNodeTests(PostgresFixture postgres)
     }
 
     [Theory]
+    [InlineData("AgentSwarm:LocalApi", "Open")]
+    [InlineData("AgentSwarm:Wake:Enabled", "true")]
+    [Conforms("ASP-71", "ASP-78")]
+    public async Task An_open_local_endpoint_does_not_start_where_others_could_reach_it(string setting, string value)
+    {
+        await using (var open = Build("Strict", "http://0.0.0.0:0", null, setting, value))
+        {
+            Assert.Contains(setting, (await Assert.ThrowsAsync<InvalidOperationException>(() => open.StartAsync())).Message, StringComparison.Ordinal);
+        }
+
+        await using var app = Build("Strict", "http://127.0.0.1:0", null, setting, value);
+        await app.StartAsync();
+        await app.StopAsync();
+    }
+
+    [Theory]
     [InlineData("Reference", "http://127.0.0.1:0")]
     [InlineData("Strict", "http://0.0.0.0:0")]
     public async Task Loopback_may_have_the_reference_mode_and_the_strict_mode_listens_anywhere(string mode, string url)
@@ -51,11 +67,16 @@ public sealed class AgentSwarmNodeTests(PostgresFixture postgres)
         await app.StopAsync();
     }
 
-    private static WebApplication Build(string mode, string? configured, string? added)
+    private static WebApplication Build(string mode, string? configured, string? added, string? setting = null, string? value = null)
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = Path.GetTempPath() });
         builder.Logging.ClearProviders();
         builder.Configuration["AgentSwarm:Compatibility"] = mode;
+        if (setting is not null)
+        {
+            builder.Configuration[setting] = value;
+        }
+
         if (configured is not null)
         {
             builder.Configuration["Kestrel:Endpoints:some:Url"] = configured;

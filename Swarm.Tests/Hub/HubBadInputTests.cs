@@ -12,7 +12,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
 {
     private static readonly string[] Tables =
     [
-        "agents", "swarms", "members", "invites", "mailboxes", "message_ids", "messages", "deliveries", "lanes",
+        "agents", "swarms", "members", "invites", "mailboxes", "message_ids", "messages", "deliveries", "lanes", "mutes", "wakes",
     ];
 
     /// <summary>Values that a text may hold where any text may stand, because they are text: the content, and ids that only refer.</summary>
@@ -165,6 +165,12 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
             ["signature"] = Bytes(64),
         });
         yield return ("messages/batch", new() { ["messages"] = new JsonArray() });
+        yield return ("agents/bob/mute", new() { ["agent_id"] = "broadcast", ["swarm_id"] = swarm, ["reason"] = "r" });
+        yield return ("agents/bob/unmute", new() { ["agent_id"] = "broadcast", ["swarm_id"] = swarm });
+        yield return ("agents/bob/wake", new()
+        {
+            ["preferences"] = new JsonObject { ["enabled"] = true }, ["action"] = "webhook", ["url"] = "ftp://x.example", ["secret"] = "s",
+        });
         yield return ("agents/bob/inbox/read", new() { ["seqs"] = new JsonArray() });
         yield return ("agents/nobody/inbox/lease", new() { ["max"] = 1, ["lease_seconds"] = 30, ["wait_seconds"] = 0 });
         yield return ("agents/bob/inbox/ack", new() { ["lease_id"] = lease, ["seqs"] = new JsonArray(1) });

@@ -43,6 +43,9 @@ internal sealed class PeerState(long no)
     /// <summary>There may be more for it than the last look could lease: look again when a lane is settled.</summary>
     public bool LookAgain { get; set; }
 
+    /// <summary>A sweep found it: look deep, and go on so while that finds something.</summary>
+    public bool IsDeep { get; set; }
+
     /// <summary>It waits in <see cref="Destination.Parked"/>.</summary>
     public bool IsParked { get; set; }
 

@@ -225,7 +225,9 @@ internal sealed partial class Pusher : Loop
             {
                 foreach (var no in recipients)
                 {
-                    Mark(Get(no));
+                    var recipient = Get(no);
+                    recipient.IsDeep = true;
+                    Mark(recipient);
                 }
             }
         }
@@ -269,9 +271,10 @@ internal sealed partial class Pusher : Loop
     private async Task<bool> LeaseAsync(CancellationToken cancellation)
     {
         var chosen = Choose();
-        foreach (var group in chosen.GroupBy(c => c.Each))
+        foreach (var group in chosen.GroupBy(c => (c.Each, c.Recipient.IsDeep)))
         {
-            await LeaseAsync([.. group.Select(c => c.Recipient)], group.Key, cancellation);
+            await LeaseAsync(
+                [.. group.Select(c => c.Recipient)], group.Key.Each, group.Key.IsDeep ? PushOptions.ScanMax : PushOptions.ScanFirst, cancellation);
         }
 
         return chosen.Count > 0;
@@ -323,14 +326,14 @@ internal sealed partial class Pusher : Loop
         : _breaker.OpenFor(destination.Key) is { Ticks: > 0 } open ? now + open
         : null;
 
-    private async Task LeaseAsync(PeerState[] recipients, int each, CancellationToken cancellation)
+    private async Task LeaseAsync(PeerState[] recipients, int each, int scan, CancellationToken cancellation)
     {
         var lease = Guid.CreateVersion7();
         var until = Time.GetUtcNow() + _options.LeaseTime;
         IReadOnlyList<PushItem> items;
         try
         {
-            items = await _queue.LeaseAsync(Array.ConvertAll(recipients, r => r.No), lease, until, each, cancellation);
+            items = await _queue.LeaseAsync(Array.ConvertAll(recipients, r => r.No), lease, until, each, scan, cancellation);
         }
         catch
         {
@@ -349,6 +352,15 @@ internal sealed partial class Pusher : Loop
         var lanes = new List<Lane>();
         lock (_lock)
         {
+            if (scan == PushOptions.ScanMax)
+            {
+                var found = items.Select(i => i.Recipient).ToHashSet();
+                foreach (var recipient in recipients)
+                {
+                    recipient.IsDeep = found.Contains(recipient.No);
+                }
+            }
+
             foreach (var ofRecipient in items.GroupBy(i => i.Recipient))
             {
                 var recipient = Get(ofRecipient.Key);

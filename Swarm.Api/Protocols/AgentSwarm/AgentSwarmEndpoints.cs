@@ -2,6 +2,7 @@ using System.Data.Common;
 using Microsoft.Extensions.Options;
 using Swarm.Api.Protocols.AgentSwarm.Wire;
 using Swarm.Core;
+using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Swarms;
@@ -27,6 +28,7 @@ public static partial class AgentSwarmEndpoints
             door.Map("/{**rest}", Limited(NotFound));
         }
 
+        LocalEndpoints.Map(app);
         return app;
     }
 
@@ -36,7 +38,17 @@ public static partial class AgentSwarmEndpoints
         services.AddOptions<AgentSwarmOptions>()
             .BindConfiguration(AgentSwarmOptions.Section)
             .Validate(options => Enum.IsDefined(options.Compatibility), "AgentSwarm:Compatibility must be Strict or Reference")
+            .Validate(options => Enum.IsDefined(options.LocalApi), "AgentSwarm:LocalApi must be Protected or Open")
+            .Validate(options => options.Wake.Fault() is null, "AgentSwarm:Wake: Method is noop or tmux, tmux needs a TmuxTarget, SessionTimeoutMinutes is 1 to 1440")
             .ValidateOnStart();
+        services.AddSingleton(provider =>
+        {
+            var wake = provider.GetRequiredService<IOptions<AgentSwarmOptions>>().Value.Wake;
+            var time = provider.GetRequiredService<TimeProvider>();
+            IInvoker invoker = wake.Method == "tmux" ? new TmuxInvoker(wake.TmuxTarget, time) : new NoopInvoker();
+            return new Invocations(
+                invoker, provider.GetRequiredService<Conversations>(), wake.SessionTimeout, provider.GetRequiredService<ILogger<Invocations>>());
+        });
         services.AddHostedService<CompatibilityGuard>();
         services.AddSingleton<AgentSwarmPeer>();
         services.AddSingleton<AgentSwarmBudgets>();
@@ -109,16 +121,16 @@ public static partial class AgentSwarmEndpoints
     private static Task GetInfoAsync(HttpContext context, AgentProfile agent) =>
         AgentSwarmErrors.WriteJsonAsync(context.Response, StatusCodes.Status200OK, agent, AgentSwarmMapper.WriteInfo);
 
-    private static Task NotFound(HttpContext context) =>
+    internal static Task NotFound(HttpContext context) =>
         AgentSwarmErrors.WriteDetailAsync(context.Response, StatusCodes.Status404NotFound, "Not Found");
 
-    private static RequestDelegate MethodNotAllowed(string allowed) => context =>
+    internal static RequestDelegate MethodNotAllowed(string allowed) => context =>
     {
         context.Response.Headers.Allow = allowed;
         return AgentSwarmErrors.WriteDetailAsync(context.Response, StatusCodes.Status405MethodNotAllowed, "Method Not Allowed");
     };
 
-    private static Task RefuseBodyAsync(HttpResponse response)
+    internal static Task RefuseBodyAsync(HttpResponse response)
     {
         // What is left of the body is not worth reading.
         response.Headers.Connection = "close";
@@ -135,7 +147,20 @@ public static partial class AgentSwarmEndpoints
     };
 
     /// <summary>What every route has around it: a plain path, a known agent, and an answer in the protocol's form whatever happens.</summary>
-    private static RequestDelegate Guarded(Func<HttpContext, AgentProfile, Task> handle) => async context =>
+    internal static RequestDelegate Guarded(Func<HttpContext, AgentProfile, Task> handle) => Shielded(async context =>
+    {
+        if (await FindAgentAsync(context) is { } agent)
+        {
+            await handle(context, agent);
+        }
+        else
+        {
+            await NotFound(context);
+        }
+    });
+
+    /// <summary>The same without an agent.</summary>
+    internal static RequestDelegate Shielded(RequestDelegate handle) => async context =>
     {
         try
         {
@@ -153,14 +178,7 @@ public static partial class AgentSwarmEndpoints
                 return;
             }
 
-            if (await FindAgentAsync(context) is { } agent)
-            {
-                await handle(context, agent);
-            }
-            else
-            {
-                await NotFound(context);
-            }
+            await handle(context);
         }
         catch (SwarmException refused) when (!context.Response.HasStarted)
         {

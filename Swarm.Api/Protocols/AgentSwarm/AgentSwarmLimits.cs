@@ -9,6 +9,12 @@ internal static class AgentSwarmLimits
     /// <summary>A request body, before it is looked at; more is answered 413.</summary>
     public const int BodyBytesMax = 2 * 1024 * 1024;
 
+    /// <summary>The body of a local endpoint (ASP §9), in bytes; more is answered 413.</summary>
+    public const int LocalBodyBytesMax = 64 * 1024;
+
+    /// <summary>The most items of one list of a local endpoint.</summary>
+    public const int PageMax = 100;
+
     /// <summary>The content of a message as UTF-8, JSON escapes resolved; more is answered 422, like all that follows.</summary>
     public const int ContentBytesMax = 1024 * 1024;
 

@@ -4,7 +4,10 @@ create index agents_remote on agents (agent_no) where kind = 3;
 
 -- Ended leases go back. Only the first delivery of each lane counts as tried: what waited behind it was not the consumer's trouble. In a
 -- work queue it is dead after p_attempts_max tries; pushes have their own ceilings (settle_deliveries). Returns how many lanes ended.
-create function end_leases(p_recipients bigint[], p_now timestamptz, p_attempts_max integer) returns integer language plpgsql as $$
+create function end_leases(p_recipients bigint[], p_now timestamptz, p_attempts_max integer) returns integer language plpgsql
+set jit = off
+set enable_seqscan = off
+as $$
 #variable_conflict use_column
 declare
     v_ended integer := 0;
@@ -61,7 +64,11 @@ create function lease_deliveries(
 returns table (recipient_no bigint, seq bigint, state smallint, accepted_at timestamptz, verified boolean, wire bytea,
                message_no bigint, sender_no bigint, swarm_no bigint, priority smallint, attempts smallint, protocol smallint,
                message_id uuid, trace text)
-language plpgsql as $$
+language plpgsql
+-- Estimates over all partitions are large; the rows are few. Compiling such a statement costs a second.
+set jit = off
+set enable_seqscan = off
+as $$
 #variable_conflict use_column
 declare
     v_heads bigint[];       -- recipients whose heads are ours to move
@@ -121,19 +128,22 @@ begin
             join messages m on m.message_no = x.message_no) p
         where p.bytes_before < p_bytes
     ), free as materialized (
-        select l.recipient_no, l.sender_no, l.priority from lanes l
-        where (l.recipient_no, l.sender_no, l.priority) in (select k.recipient_no, k.sender_no, k.priority from picked k)
-          and l.lease_id is null and (l.held_until is null or l.held_until <= p_now)
+        select l.recipient_no, l.sender_no, l.priority
+        from (select distinct k.recipient_no, k.sender_no, k.priority from picked k) k
+        join lanes l on l.recipient_no = k.recipient_no and l.sender_no = k.sender_no and l.priority = k.priority
+        where l.lease_id is null and (l.held_until is null or l.held_until <= p_now)
         order by l.recipient_no, l.sender_no, l.priority
-        for update skip locked
+        for update of l skip locked
     ), claimed as (
         update lanes l set lease_id = p_lease, leased_until = p_until, held_until = null
         from free f
         where l.recipient_no = f.recipient_no and l.sender_no = f.sender_no and l.priority = f.priority
     ), leased as (
         update deliveries d set state = 1, lease_id = p_lease
-        from picked p join free f on f.recipient_no = p.recipient_no and f.sender_no = p.sender_no and f.priority = p.priority
+        from picked p
         where d.message_no = p.message_no and d.recipient_no = p.recipient_no and d.state = 0
+          -- "is true" keeps it a hashed look-up: as a join it would be a nested loop, because estimates of CTEs are small
+          and ((p.recipient_no, p.sender_no, p.priority) in (select f.recipient_no, f.sender_no, f.priority from free f)) is true
         returning d.recipient_no, d.seq, d.state, d.message_no, d.sender_no, d.swarm_no, d.priority, d.attempts
     )
     select l.recipient_no, l.seq, l.state, m.accepted_at, m.verified, m.wire, l.message_no, l.sender_no, l.swarm_no, l.priority, l.attempts,
@@ -149,6 +159,8 @@ create function lease_pushes(
 returns table (message_no bigint, recipient_no bigint, sender_no bigint, priority smallint, attempts smallint, protocol smallint, wire bytea,
                trace text, sent_at timestamptz, expires_at timestamptz, endpoint text, sender text, refused_since timestamptz)
 language plpgsql
+set jit = off
+set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -185,6 +197,8 @@ create function settle_deliveries(
     p_until timestamptz[], p_last boolean[], p_error text[], p_now timestamptz, p_attempts_kept integer,
     out delivered integer, out retried integer, out dead integer, out stale integer)
 language plpgsql
+set jit = off
+set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -243,7 +257,9 @@ $$;
 
 -- Ends what its receivers would refuse as too old, without a call: p_before is a message number, so only old partitions are read.
 create function bury_old_deliveries(p_recipients bigint[], p_before bigint, p_now timestamptz, p_limit integer, p_reason text)
-returns integer language plpgsql as $$
+returns integer language plpgsql
+set jit = off
+as $$
 #variable_conflict use_column
 declare
     v_dead integer;
@@ -272,7 +288,9 @@ $$;
 
 -- Dead letters go back to their place in the queue; seq stays. What has expired meanwhile is not sent again.
 create function requeue_dead_letters(p_message bigint[], p_recipient bigint[], p_now timestamptz)
-returns table (message_no bigint, recipient_no bigint) language plpgsql as $$
+returns table (message_no bigint, recipient_no bigint) language plpgsql
+set jit = off
+as $$
 #variable_conflict use_column
 begin
     insert into queue_heads (recipient_no) select distinct u.r from unnest(p_recipient) u (r) order by 1 on conflict do nothing;
@@ -305,6 +323,8 @@ create function accept_notice(
     p_sender bigint, p_id uuid, p_fingerprint bytea, p_swarm bigint, p_protocol smallint, p_kind smallint, p_priority smallint,
     p_sent_at timestamptz, p_trace text, p_wire bytea, p_recipients bigint[], p_now timestamptz, p_expand_above integer)
 returns void language plpgsql
+set jit = off
+set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$

@@ -4,12 +4,16 @@ namespace Swarm.Api.Protocols.AgentSwarm.Wire;
 
 /// <summary>One entry of a 422's <c>detail</c> (ASP §7.2).</summary>
 /// <param name="Type">The word that says what is wrong, such as <c>missing</c>.</param>
-/// <param name="Path">Where below <c>body</c>: member names (string) and array indexes or offsets (int).</param>
+/// <param name="Path">Where below <see cref="Part"/>: member names (string) and array indexes or offsets (int).</param>
 /// <param name="Message">A sentence for people.</param>
 /// <param name="Input">What stood there, as far as it may be repeated.</param>
 /// <param name="Context">One name and value that explain the message, or null.</param>
 internal sealed record ShapeFailure(
-    string Type, IReadOnlyList<object> Path, string Message, JsonElement? Input = null, (string Name, object Value)? Context = null);
+    string Type, IReadOnlyList<object> Path, string Message, JsonElement? Input = null, (string Name, object Value)? Context = null)
+{
+    /// <summary>The part of the request: <c>body</c> or <c>query</c>.</summary>
+    public string Part { get; init; } = "body";
+}
 
 /// <summary>Collects failures of a body, in the order and with the words that reference servers use.</summary>
 internal sealed class ShapeFailures
@@ -103,6 +107,37 @@ internal sealed class ShapeFailures
                 : $"{string.Join(", ", words[..^1].Select(word => $"'{word}'"))} or '{words[^1]}'";
             Add(new("literal_error", [name], $"Input should be {expected}", value.Clone(), ("expected", expected)));
         }
+    }
+
+    /// <summary>A member that must be a list of so many strings; empty, with the failures noted, when it is not.</summary>
+    public string[] RequireTexts(JsonElement parent, string name, int itemsMax)
+    {
+        if (Require(parent, [name], name) is not { } list)
+        {
+            return [];
+        }
+
+        if (list.ValueKind != JsonValueKind.Array)
+        {
+            Add(new("list_type", [name], "Input should be a valid list", list.Clone()));
+            return [];
+        }
+
+        var count = list.GetArrayLength();
+        if (count is 0 || count > itemsMax)
+        {
+            Add(count == 0
+                ? new("too_short", [name], "List should have at least 1 item after validation, not 0", list.Clone(), ("min_length", 1))
+                : new("too_long", [name], $"List should have at most {itemsMax} items after validation, not {count}", list.Clone(), ("max_length", itemsMax)));
+            return [];
+        }
+
+        foreach (var (index, item) in list.EnumerateArray().Index().Where(i => i.Item.ValueKind != JsonValueKind.String))
+        {
+            Add(new("string_type", [name, index], "Input should be a valid string", item.Clone()));
+        }
+
+        return [.. list.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
     }
 
     public void AddValueError(string sentence, JsonElement? input, params object[] path) =>

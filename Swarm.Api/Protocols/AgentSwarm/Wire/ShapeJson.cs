@@ -15,7 +15,7 @@ internal static class ShapeJson
             json.WriteStartObject();
             json.WriteString("type"u8, failure.Type);
             json.WriteStartArray("loc"u8);
-            json.WriteStringValue("body"u8);
+            json.WriteStringValue(failure.Part);
             foreach (var part in failure.Path)
             {
                 WriteScalar(json, part);

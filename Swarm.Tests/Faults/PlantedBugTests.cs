@@ -22,10 +22,10 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
     private const int MessagesBefore = 120;
     private const int MessagesAfter = 40;
 
-    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(7);
+    private static readonly TimeSpan StuckAfter = TimeSpan.FromSeconds(10);
 
     /// <summary>Consumers die often and hold what they had for a second.</summary>
-    private static readonly Cast Cast = new() { LeaseSeconds = 1, DiesEvery = 8, Pace = TimeSpan.FromMilliseconds(40) };
+    private static readonly Cast Cast = new() { LeaseSeconds = 1, DiesEvery = 4, Pace = TimeSpan.FromMilliseconds(40) };
 
     [Fact]
     public async Task A_writer_that_answers_before_its_commit_is_caught()

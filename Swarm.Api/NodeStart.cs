@@ -24,6 +24,9 @@ internal static class NodeStart
             await app.Services.GetRequiredService<NodeSetup>().RunAsync(CancellationToken.None);
             app.Lifetime.ApplicationStarted.Register(() => WriteNodeFile(app));
             await app.StartAsync();
+
+            // Starting made garbage that an idle node would keep for hours: collections come with allocations.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
         catch (Exception e) when (e is StorageException or SwarmException or NpgsqlException or IOException or UnauthorizedAccessException
             or InvalidOperationException or OptionsValidationException)

@@ -28,6 +28,8 @@ internal static class FloorServer
 
     private static async Task RunAsync(string connectionString, CancellationToken cancellation)
     {
+        // Design §9 defines the floor with libcrypto; the stand-in of NSec would take libsodium where it is installed.
+        AppContext.SetSwitch("NSec.Cryptography.OpenSsl", Environment.GetEnvironmentVariable("SWARM_FLOOR_OPENSSL") == "1");
         await using var database = NpgsqlDataSource.Create(connectionString);
         var keys = await PrepareAsync(database, cancellation);
         var channel = Channel.CreateBounded<Item>(new BoundedChannelOptions(8192) { SingleReader = true });

@@ -19,19 +19,24 @@ internal static class FloorScenario
 
             Examples:
               floor --connections 64 --seconds 60
-              floor --runs 1 --json
+              floor --openssl --runs 1 --json
             """);
+        var openSsl = new Option<bool>("--openssl")
+        {
+            Description = "Verify with OpenSSL's libcrypto, as the design's floor does, also where the node itself uses the faster libsodium.",
+        };
+        command.Options.Add(openSsl);
         LoadOptions.AddTo(command);
         ReportOptions.AddTo(command);
-        command.SetAction((result, cancellation) => RunAsync(LoadOptions.Of(result), ReportOptions.Of(result), cancellation));
+        command.SetAction((result, cancellation) => RunAsync(LoadOptions.Of(result), result.GetValue(openSsl), ReportOptions.Of(result), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(LoadOptions options, ReportOptions report, CancellationToken cancellation)
+    private static async Task<int> RunAsync(LoadOptions options, bool openSsl, ReportOptions report, CancellationToken cancellation)
     {
         await using var node = await BenchNode.StartAsync(cancellation);
         var population = await Population.CreateAsync(node, hosted: false, cancellation);
-        using var server = await OwnServer.StartAsync("floor-server", new() { ["SWARM_FLOOR_DATABASE"] = node.ConnectionString }, cancellation);
+        using var server = await OwnServer.StartAsync("floor-server", new() { ["SWARM_FLOOR_DATABASE"] = node.ConnectionString, ["SWARM_FLOOR_OPENSSL"] = openSsl ? "1" : "0" }, cancellation);
         var runs = new List<Run>();
         while (runs.Count < report.Runs)
         {
@@ -45,6 +50,6 @@ internal static class FloorScenario
             runs.Add(IngestScenario.Describe(load, before, after, idle, server.Figures()));
         }
 
-        return Report.Print("floor", IngestScenario.Settings(options), runs, node.Machine, report);
+        return Report.Print(openSsl ? "floor-openssl" : "floor", IngestScenario.Settings(options), runs, node.Machine, report);
     }
 }

@@ -32,6 +32,11 @@ internal static unsafe class Libsodium
 
     private static delegate* unmanaged[Cdecl]<byte*, byte*, ulong, byte*, int> Load()
     {
+        if (AppContext.TryGetSwitch("NSec.Cryptography.OpenSsl", out bool isOpenSsl) && isOpenSsl)
+        {
+            return null;
+        }
+
         foreach (string candidate in Candidates)
         {
             if (!NativeLibrary.TryLoad(candidate, out nint library)

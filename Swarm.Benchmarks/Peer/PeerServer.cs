@@ -16,7 +16,7 @@ namespace Swarm.Benchmarks.Peer;
 
 /// <summary>
 /// A peer of the Agent Swarm Protocol that takes every message, on several ports: each is a destination of its own. It notes when each
-/// arrived, and whether a lane (sender, destination) kept its order. It verifies no signature: that would be its own cost, not the node's.
+/// arrived, and whether a lane (sender, recipient) kept its order. It verifies no signature: that would be its own cost, not the node's.
 /// </summary>
 internal static class PeerServer
 {
@@ -70,7 +70,7 @@ internal static class PeerServer
         }
 
         arrivals.Add(
-            id, (sender, context.Connection.LocalPort), int.Parse(content.AsSpan(0, 9), CultureInfo.InvariantCulture),
+            id, (sender, $"{context.Connection.LocalPort}{context.Request.Path}"), int.Parse(content.AsSpan(0, 9), CultureInfo.InvariantCulture),
             long.Parse(content.AsSpan(10, 19), CultureInfo.InvariantCulture), at);
         await WriteAsync(context, Encoding.ASCII.GetBytes($"{{\"status\":\"queued\",\"message_id\":\"{id}\"}}"));
     }
@@ -93,7 +93,7 @@ internal static class PeerServer
     {
         private readonly Lock _lock = new();
         private readonly HashSet<string> _ids = [];
-        private readonly Dictionary<(string Sender, int Port), int> _last = [];
+        private readonly Dictionary<(string Sender, string Recipient), int> _last = [];
         private readonly List<(long SentAt, long At)> _times = [];
         private int _repeats;
         private int _outOfOrder;
@@ -109,7 +109,7 @@ internal static class PeerServer
             }
         }
 
-        public void Add(string id, (string Sender, int Port) lane, int number, long sentAt, long at)
+        public void Add(string id, (string Sender, string Recipient) lane, int number, long sentAt, long at)
         {
             lock (_lock)
             {

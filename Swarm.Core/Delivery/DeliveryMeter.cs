@@ -54,6 +54,26 @@ public sealed class DeliveryMeter
         }
     }
 
+    /// <summary>Somebody listens to spans: only then is it worth reading what they link to.</summary>
+    public static bool IsTraced => IntakeMeter.Activities.HasListeners();
+
+    /// <summary>A lease of the work queue: a span linked to the accepts of all that it holds, whichever process they were in.</summary>
+    public static void Leased(Guid lease, int count, IReadOnlyList<string>? traces)
+    {
+        if (count > 0)
+        {
+            Count(count, "leased");
+            Record("lease", ActivityKind.Consumer, lease, count, traces);
+        }
+    }
+
+    /// <summary>An acknowledgement (or what was given back), linked in the same way: it ends the way of its messages.</summary>
+    public static void Settle(Guid lease, bool acknowledged, int count, IReadOnlyList<string>? traces)
+    {
+        Count(count, acknowledged ? "delivered" : "returned");
+        Record(acknowledged ? "acknowledge" : "return", ActivityKind.Consumer, lease, count, traces);
+    }
+
     /// <summary>A span of one try, linked to the accept of its message, whichever process that was in. Null when nobody listens.</summary>
     public static Activity? StartPush(PushItem item, string destination)
     {
@@ -66,6 +86,26 @@ public sealed class DeliveryMeter
         var activity = IntakeMeter.Activities.StartActivity("push", ActivityKind.Producer, default(ActivityContext), links: links);
         activity?.SetTag("server.address", destination).SetTag("swarm.message_no", item.MessageNo).SetTag("swarm.attempt", item.Attempts + 1);
         return activity;
+    }
+
+    private static void Record(string name, ActivityKind kind, Guid lease, int count, IReadOnlyList<string>? traces)
+    {
+        if (traces is null)
+        {
+            return;
+        }
+
+        var links = new List<ActivityLink>(traces.Count);
+        foreach (var trace in traces)
+        {
+            if (ActivityContext.TryParse(trace, null, isRemote: true, out var accept))
+            {
+                links.Add(new(accept));
+            }
+        }
+
+        using var activity = IntakeMeter.Activities.StartActivity(name, kind, Activity.Current?.Context ?? default, links: links);
+        activity?.SetTag("swarm.lease_id", lease).SetTag("messaging.batch.message_count", count);
     }
 
     private static void Count(int count, string state)

@@ -45,7 +45,7 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
         var until = now + duration;
         await using var command = database.CreateCommand(
             """
-            select seq, state, accepted_at, verified, wire
+            select seq, state, accepted_at, verified, wire, trace
             from lease_deliveries(array[$1::bigint], $2, $3, $4, $5, $6, $7, $8)
             """);
         foreach (var value in new object[]
@@ -54,8 +54,11 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
             command.Parameters.Add(new() { Value = value });
         }
 
+        var traces = DeliveryMeter.IsTraced ? new List<string>() : null;
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return new(id, until, await Inbox.ReadItemsAsync(reader, long.MaxValue, cancellation));
+        var items = await Inbox.ReadItemsAsync(reader, long.MaxValue, traces, cancellation);
+        DeliveryMeter.Leased(id, items.Count, traces);
+        return new(id, until, items);
     }
 
     /// <summary>Acknowledges leased deliveries; a lane is free again when the last of its lease is settled.</summary>
@@ -146,8 +149,29 @@ public sealed class WorkQueue(NpgsqlDataSource database, TimeProvider time)
         }
 
         await ExecuteAsync(connection, FreeEmptyLanes, cancellation, recipient.Value, lease);
+        var traces = DeliveryMeter.IsTraced ? await ReadTracesAsync(connection, recipient, seqs, cancellation) : null;
         await transaction.CommitAsync(cancellation);
+        DeliveryMeter.Settle(lease, heldUntil is null, updated, traces);
         return updated;
+    }
+
+    private static async Task<List<string>> ReadTracesAsync(NpgsqlConnection connection, AgentId recipient, long[] seqs, CancellationToken cancellation)
+    {
+        await using var command = Command(
+            connection,
+            """
+            select m.trace from deliveries d join messages m on m.message_no = d.message_no
+            where d.recipient_no = $1 and d.seq = any ($2) and m.trace is not null
+            """,
+            recipient.Value, seqs);
+        var traces = new List<string>();
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            traces.Add(reader.GetString(0));
+        }
+
+        return traces;
     }
 
     private static async Task<int> CountAsync(NpgsqlConnection connection, AgentId recipient, Guid lease, long[] seqs, CancellationToken cancellation)

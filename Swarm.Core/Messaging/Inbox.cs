@@ -70,7 +70,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.Add(new() { Value = Math.Min(limit, PageItemsMax) });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await ReadItemsAsync(reader, bytesMax, cancellation);
+        return await ReadItemsAsync(reader, bytesMax, null, cancellation);
     }
 
     /// <summary>Marks unread deliveries as read; unknown numbers are just not counted.</summary>
@@ -113,7 +113,9 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         return await reader.ReadAsync(cancellation) ? (reader.GetInt64(0), reader.GetInt64(1)) : (0, 1);
     }
 
-    internal static async Task<List<InboxItem>> ReadItemsAsync(NpgsqlDataReader reader, long bytesMax, CancellationToken cancellation)
+    /// <param name="traces">When given, the reader has the trace contexts of the accepts as a further column.</param>
+    internal static async Task<List<InboxItem>> ReadItemsAsync(
+        NpgsqlDataReader reader, long bytesMax, List<string>? traces, CancellationToken cancellation)
     {
         var items = new List<InboxItem>();
         var bytes = 0L;
@@ -127,6 +129,10 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
                 reader.GetFieldValue<DateTimeOffset>(2),
                 reader.GetBoolean(3),
                 MessageParser.Parse(wire)));
+            if (traces is not null && !reader.IsDBNull(5))
+            {
+                traces.Add(reader.GetString(5));
+            }
         }
 
         return items;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
 using Swarm.Tests.Infrastructure;
@@ -178,6 +179,31 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(Enumerable.Range(0, 9).Select(n => $"high {n}"), page.Where(c => c.StartsWith("high", StringComparison.Ordinal)));
         Assert.Equal(Enumerable.Range(0, 3).Select(n => $"normal {n}"), page.Where(c => c.StartsWith("normal", StringComparison.Ordinal)));
         Assert.Equal(["low 0"], page.Where(c => c.StartsWith("low", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task The_spans_of_a_lease_and_of_its_acknowledgement_link_to_the_accepts()
+    {
+        var spans = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = s => s.Name is "Swarm" or "Microsoft.AspNetCore",
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await PostAsync("eve", "1");
+        await PostAsync("frank", "2");
+        var accepts = (await _node.ScalarAsync<string[]>("select array_agg(split_part(trace, '-', 2) order by message_no) from messages")).ToHashSet();
+        Assert.Equal(2, accepts.Count);
+
+        var lease = await LeaseAsync();
+        (await AckAsync(lease)).Ok();
+        foreach (var name in new[] { "lease", "acknowledge" })
+        {
+            var span = Assert.Single(spans, s => s.OperationName == name && lease.Id.Equals(s.GetTagItem("swarm.lease_id")?.ToString(), StringComparison.Ordinal));
+            Assert.Equal(accepts, span.Links.Select(l => l.Context.TraceId.ToHexString()).ToHashSet());
+        }
     }
 
     [Fact]

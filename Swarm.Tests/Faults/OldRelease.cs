@@ -223,7 +223,7 @@ internal sealed class OldRelease(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.Add(new() { Value = DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.Add(new() { Value = 10_000 });
         await using var reader = await command.ExecuteReaderAsync();
-        return await Inbox.ReadItemsAsync(reader, long.MaxValue, CancellationToken.None);
+        return await Inbox.ReadItemsAsync(reader, long.MaxValue, null, CancellationToken.None);
     }
 
     /// <summary>Whom its watch would wake of what was committed since a horizon, and the next horizon.</summary>

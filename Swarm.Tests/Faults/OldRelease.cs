@@ -184,7 +184,7 @@ internal sealed class OldRelease(NpgsqlDataSource database, TimeProvider time)
         await using (var command = Command(connection, Claim, recipient, id, now.UtcDateTime, (now + duration).UtcDateTime, max))
         await using (var reader = await command.ExecuteReaderAsync())
         {
-            items = await Inbox.ReadItemsAsync(reader, long.MaxValue, CancellationToken.None);
+            items = await Inbox.ReadItemsAsync(reader, long.MaxValue, null, CancellationToken.None);
         }
 
         await ExecuteAsync(

@@ -13,6 +13,8 @@ internal static class HubStream
     /// <summary>How often an idle stream sends a comment, so that both ends notice a dead connection.</summary>
     public static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
+    private static readonly ReadOnlyMemory<byte> StillHere = ": still here\n\n"u8.ToArray();
+
     public static async Task Follow(
         HttpContext http, string agent, AgentDirectory directory, Inbox inbox, InboxStream stream, Sessions sessions, LastSeen seen, TimeProvider time)
     {
@@ -37,33 +39,44 @@ internal static class HubStream
             // An id without data is no event, but tells a reader of "from now on" where to resume.
             await WriteAsync(http, $": swarm\nid: {after}\n\n", ended.Token);
             using var follower = stream.Follow(profile.Id, after);
+
+            // Streams that came together, as after a restart, do not beat together.
+            var beat = Heartbeat * Random.Shared.NextDouble();
             while (true)
             {
-                if (principal.Agent == profile.Id)
+                while (await follower.ReadAsync(ended.Token) is { Count: > 0 } items)
                 {
-                    // An operator who looks on does not make an agent present.
-                    seen.Note(profile.Id);
+                    foreach (var item in items)
+                    {
+                        // Waits while the reader is slow, so a stream never holds more than one page.
+                        await WriteAsync(
+                            http,
+                            $"id: {item.Seq}\nevent: message\ndata: {JsonSerializer.Serialize(HubInbox.ToBody(item), HubJson.Default.MessageBody)}\n\n",
+                            ended.Token);
+                    }
                 }
 
-                var items = await follower.NextAsync(Heartbeat, time, ended.Token);
-                if (items.Count == 0)
+                Note();
+                while (!await follower.WaitAsync(beat, time, ended.Token))
                 {
-                    await WriteAsync(http, ": still here\n\n", ended.Token);
-                }
-
-                foreach (var item in items)
-                {
-                    // Waits while the reader is slow, so a stream never holds more than one page.
-                    await WriteAsync(
-                        http,
-                        $"id: {item.Seq}\nevent: message\ndata: {JsonSerializer.Serialize(HubInbox.ToBody(item), HubJson.Default.MessageBody)}\n\n",
-                        ended.Token);
+                    beat = Heartbeat;
+                    await http.Response.BodyWriter.WriteAsync(StillHere, ended.Token);
+                    Note();
                 }
             }
         }
         catch (OperationCanceledException) when (ended.IsCancellationRequested)
         {
             // The reader left, or its right to read ended.
+        }
+
+        void Note()
+        {
+            if (principal.Agent == profile.Id)
+            {
+                // An operator who looks on does not make an agent present.
+                seen.Note(profile.Id);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 
@@ -11,7 +12,8 @@ namespace Swarm.Core.Audit;
 /// versions of the swarms it touches (the fence of design §3 promise 7), the control epoch, and the NOTIFY that tells every replica.
 /// Decisions of one process run one at a time, because they form one hash chain; they are rare.
 /// </summary>
-public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvents control, ISignalBus bus, TimeProvider time) : IDisposable
+public sealed class Decisions(
+    NpgsqlDataSource database, IDbContextFactory<SwarmDb> databases, ControlEvents control, ISignalBus bus, TimeProvider time) : IDisposable
 {
     /// <summary>The longest detail of an entry, in UTF-8 bytes; what is longer is cut.</summary>
     public const int DetailBytesMax = 8192;
@@ -26,11 +28,11 @@ public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvent
         await _one.WaitAsync(cancellation);
         try
         {
-            await using var db = await databases.CreateDbContextAsync(cancellation);
-            await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-            var scope = new DecisionScope(db);
+            await using var connection = await database.OpenConnectionAsync(cancellation);
+            await using var transaction = await connection.BeginTransactionAsync(cancellation);
+            await using var scope = new DecisionScope(transaction, databases);
             var result = await change(scope);
-            var next = await RecordAsync(db, what, scope, cancellation);
+            var next = await RecordAsync(connection, what, scope, cancellation);
             await CommitAsync(transaction);
             _chain = next;
             foreach (var changed in scope.Events)
@@ -56,7 +58,7 @@ public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvent
 
     public void Dispose() => _one.Dispose();
 
-    private async Task CommitAsync(Microsoft.EntityFrameworkCore.Storage.IDbContextTransaction transaction)
+    private async Task CommitAsync(NpgsqlTransaction transaction)
     {
         try
         {
@@ -70,42 +72,66 @@ public sealed class Decisions(IDbContextFactory<SwarmDb> databases, ControlEvent
         }
     }
 
-    private async Task<AuditChain> RecordAsync(SwarmDb db, string what, DecisionScope scope, CancellationToken cancellation)
+    private async Task<AuditChain> RecordAsync(NpgsqlConnection connection, string what, DecisionScope scope, CancellationToken cancellation)
     {
         var detail = Encoding.UTF8.GetBytes(what);
         var text = detail.Length <= DetailBytesMax ? what : Encoding.UTF8.GetString(detail, 0, DetailBytesMax - 3).TrimEnd('\uFFFD');
         var root = SHA256.HashData(Encoding.UTF8.GetBytes(text));
         var next = _chain.Next(root);
-        var now = time.GetUtcNow();
-        await db.Database.ExecuteSqlAsync(
-            $"""
+        await using var batch = new NpgsqlBatch(connection);
+        batch.Add(
+            """
             insert into audit_entries (writer_id, entry_no, at, kind, root, messages, detail, previous, hash)
-            values ({next.Writer}, {next.EntryNo}, {now}, 2, {root}, 0, {text}, {_chain.Head}, {next.Head})
+            values ($1, $2, $3, 2, $4, 0, $5, $6, $7)
             """,
-            cancellation);
+            next.Writer, next.EntryNo, time.GetUtcNow().UtcDateTime, root, text, _chain.Head, next.Head);
         foreach (var changed in scope.Events)
         {
-            await db.Database.ExecuteSqlAsync($"select pg_notify({ControlEvent.Channel}, {changed.ToString()})", cancellation);
+            batch.Add("select pg_notify($1, $2)", ControlEvent.Channel, changed.ToString());
         }
 
         // Last, so that who has heard the epoch has heard the events. Its row orders decisions: epochs arrive in their order.
-        await db.Database.ExecuteSqlAsync(
-            $"""
+        batch.Add(
+            """
             with raised as (update node set control_epoch = control_epoch + 1 returning control_epoch)
-            select pg_notify({ControlEvent.Channel}, {ControlEvent.EpochPrefix} || control_epoch) from raised
+            select pg_notify($1, $2 || control_epoch) from raised
             """,
-            cancellation);
+            ControlEvent.Channel, ControlEvent.EpochPrefix);
+        await batch.ExecuteNonQueryAsync(cancellation);
 
         return next;
     }
 }
 
 /// <summary>One decision while it is made.</summary>
-public sealed class DecisionScope(SwarmDb db)
+public sealed class DecisionScope : IAsyncDisposable
 {
     private readonly List<ControlEvent> _events = [];
+    private readonly IDbContextFactory<SwarmDb> _databases;
+    private SwarmDb? _db;
 
-    public SwarmDb Db { get; } = db;
+    internal DecisionScope(NpgsqlTransaction transaction, IDbContextFactory<SwarmDb> databases) => (Transaction, _databases) = (transaction, databases);
+
+    /// <summary>The transaction that everything of the decision belongs to.</summary>
+    public NpgsqlTransaction Transaction { get; }
+
+    public NpgsqlConnection Connection => Transaction.Connection ?? throw new InvalidOperationException("The decision has ended.");
+
+    /// <summary>EF Core within the decision; made when it is first asked for, because it costs an idle node 20 MB.</summary>
+    public SwarmDb Db
+    {
+        get
+        {
+            if (_db is null)
+            {
+                _db = _databases.CreateDbContext();
+                _db.Database.SetDbConnection(Connection);
+                _db.Database.UseTransaction(Transaction);
+            }
+
+            return _db;
+        }
+    }
 
     internal IReadOnlyList<ControlEvent> Events => _events;
 
@@ -115,7 +141,11 @@ public sealed class DecisionScope(SwarmDb db)
     /// </summary>
     public async Task LockSwarmAsync(long swarmNo, CancellationToken cancellation)
     {
-        await Db.Database.ExecuteSqlAsync($"select lock_swarm({swarmNo})", cancellation);
+        await using (var command = new NpgsqlCommand("select lock_swarm($1)", Connection) { Parameters = { new() { Value = swarmNo } } })
+        {
+            await command.ExecuteNonQueryAsync(cancellation);
+        }
+
         _events.Add(new(ControlKind.Swarm, swarmNo));
     }
 
@@ -124,4 +154,15 @@ public sealed class DecisionScope(SwarmDb db)
 
     /// <summary>Tells every replica that a token was revoked.</summary>
     public void TokenChanged(long tokenId) => _events.Add(new(ControlKind.Token, tokenId));
+
+    /// <summary>Puts EF Core back where it came from, without the connection.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_db is not null)
+        {
+            await _db.Database.UseTransactionAsync(null);
+            _db.Database.SetDbConnection(null);
+            await _db.DisposeAsync();
+        }
+    }
 }

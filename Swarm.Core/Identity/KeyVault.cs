@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.EntityFrameworkCore;
 using NSec.Cryptography;
 using Swarm.Core.Storage;
 
@@ -99,20 +98,12 @@ public sealed class KeyVault : IDisposable
         return plain;
     }
 
-    /// <summary>On the first start leaves a check value in the database; on later ones refuses another master key.</summary>
-    /// <exception cref="StorageException">The database was made under another master key.</exception>
-    public async Task CheckAsync(SwarmDb db, CancellationToken cancellation)
-    {
-        var node = await db.Nodes.SingleAsync(cancellation);
-        if (node.MasterKeyCheck is null)
-        {
-            await db.Nodes.Where(n => n.MasterKeyCheck == null)
-                .ExecuteUpdateAsync(s => s.SetProperty(n => n.MasterKeyCheck, Seal(CheckText, default)), cancellation);
-            await db.Entry(node).ReloadAsync(cancellation);
-        }
+    /// <summary>What is left in the database on the first start, for <see cref="Check"/> on later ones.</summary>
+    public byte[] MakeCheck() => Seal(CheckText, default);
 
-        Unseal(node.MasterKeyCheck!, default);
-    }
+    /// <summary>Refuses another master key than the database was made under.</summary>
+    /// <exception cref="StorageException">The database was made under another master key.</exception>
+    public void Check(byte[] check) => Unseal(check, default);
 
     /// <summary>The signing key of a hosted agent if it is open.</summary>
     public Key? Find(AgentId agent) => _open.GetValueOrDefault(agent);

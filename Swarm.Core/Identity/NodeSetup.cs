@@ -1,5 +1,5 @@
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Storage;
 
@@ -44,7 +44,7 @@ public sealed class DataFolderOptions
 /// owner reads (design §5). Safe to run in several replicas at once.
 /// </summary>
 public sealed partial class NodeSetup(
-    IDbContextFactory<SwarmDb> databases, KeyVault vault, Tokens tokens, Decisions decisions, DataFolderOptions folder, TimeProvider time,
+    NpgsqlDataSource database, KeyVault vault, Tokens tokens, Decisions decisions, DataFolderOptions folder, TimeProvider time,
     ILogger<NodeSetup> logger)
 {
     /// <summary>How long another replica is waited for that writes the token file right now.</summary>
@@ -53,12 +53,17 @@ public sealed partial class NodeSetup(
     /// <exception cref="StorageException">The master key is not the one of this database, or the data folder cannot be used.</exception>
     public async Task RunAsync(CancellationToken cancellation)
     {
-        await using (var db = await databases.CreateDbContextAsync(cancellation))
-        {
-            await db.Database.ExecuteSqlAsync(
-                $"insert into node (node_id, created_at) values ({Guid.NewGuid()}, {time.GetUtcNow()}) on conflict do nothing", cancellation);
-            await vault.CheckAsync(db, cancellation);
-        }
+        // Of several replicas that start together the first one's row and check value stay.
+        await using var command = database.CreateCommand(
+            """
+            insert into node (node_id, created_at, master_key_check) values ($1, $2, $3)
+            on conflict (only_row) do update set master_key_check = coalesce(node.master_key_check, excluded.master_key_check)
+            returning master_key_check
+            """);
+        command.Parameters.Add(new() { Value = Guid.NewGuid() });
+        command.Parameters.Add(new() { Value = time.GetUtcNow().UtcDateTime });
+        command.Parameters.Add(new() { Value = vault.MakeCheck() });
+        vault.Check((byte[])(await command.ExecuteScalarAsync(cancellation))!);
 
         await EnsureOperatorTokenAsync(cancellation);
     }

@@ -3,6 +3,8 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using NpgsqlTypes;
 using Swarm.Core.Audit;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
@@ -53,14 +55,14 @@ public sealed class Tokens
     /// <summary>The length of a token's text, in characters: the prefix and 32 bytes in base64url.</summary>
     public static readonly int TextLength = Prefix.Length + Base64Url.GetEncodedLength(RandomLength);
 
-    private readonly IDbContextFactory<SwarmDb> _databases;
+    private readonly NpgsqlDataSource _database;
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, (Principal Principal, long ReadAt)> _known = new();
     private int _changes;
 
-    public Tokens(IDbContextFactory<SwarmDb> databases, ControlEvents control, TimeProvider time)
+    public Tokens(NpgsqlDataSource database, ControlEvents control, TimeProvider time)
     {
-        _databases = databases;
+        _database = database;
         _time = time;
         control.Missed += Forget;
         control.Changed += change =>
@@ -87,25 +89,18 @@ public sealed class Tokens
             return Current(known.Principal);
         }
 
-        await using var db = await _databases.CreateDbContextAsync(cancellation);
         var readAt = _time.GetTimestamp();
         var changes = Volatile.Read(ref _changes);
-        var row = await db.Tokens.AsNoTracking()
-            .FirstOrDefaultAsync(t => t.TokenHash == hash && t.RevokedAt == null && t.Scope != TokenScope.Enrolment, cancellation);
-        if (row is null)
+        if (await ReadAsync(hash, cancellation) is not { } principal)
         {
             return null;
         }
 
-        var now = _time.GetUtcNow();
-        await db.Tokens.Where(t => t.TokenId == row.TokenId)
-            .ExecuteUpdateAsync(s => s.SetProperty(t => t.LastUsedAt, now), cancellation);
         if (_known.Count >= PrincipalsMax)
         {
             _known.Clear();
         }
 
-        var principal = new Principal(row.TokenId, row.Scope, row.AgentNo is { } no ? new AgentId(no) : null, row.ExpiresAt);
         _known[id] = (principal, readAt);
         if (changes != Volatile.Read(ref _changes))
         {
@@ -114,6 +109,24 @@ public sealed class Tokens
         }
 
         return Current(principal);
+    }
+
+    private async Task<Principal?> ReadAsync(byte[] hash, CancellationToken cancellation)
+    {
+        await using var command = _database.CreateCommand(
+            """
+            update tokens set last_used_at = $2 where token_hash = $1 and revoked_at is null and scope <> $3
+            returning token_id, scope, agent_no, expires_at
+            """);
+        command.Parameters.Add(new() { Value = hash });
+        command.Parameters.Add(new() { Value = _time.GetUtcNow().UtcDateTime });
+        command.Parameters.Add(new() { Value = (short)TokenScope.Enrolment });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await reader.ReadAsync(cancellation)
+            ? new(
+                reader.GetInt64(0), (TokenScope)reader.GetInt16(1), reader.IsDBNull(2) ? null : new AgentId(reader.GetInt64(2)),
+                reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3))
+            : null;
     }
 
     private void Forget()
@@ -147,18 +160,19 @@ public sealed class Tokens
 
         var text = Prefix + Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(RandomLength));
         var now = _time.GetUtcNow();
-        var row = new TokenRow
-        {
-            TokenHash = Hash(text),
-            Scope = kind,
-            AgentNo = agent?.Value,
-            Label = label,
-            CreatedAt = now,
-            ExpiresAt = now + lifetime,
-        };
-        scope.Db.Tokens.Add(row);
-        await scope.Db.SaveChangesAsync(cancellation);
-        return new(row.TokenId, text, label, row.CreatedAt, row.ExpiresAt);
+        var expiresAt = now + lifetime;
+        await using var command = new NpgsqlCommand(
+            """
+            insert into tokens (token_hash, scope, agent_no, label, created_at, expires_at) values ($1, $2, $3, $4, $5, $6) returning token_id
+            """,
+            scope.Connection);
+        command.Parameters.Add(new() { Value = Hash(text) });
+        command.Parameters.Add(new() { Value = (short)kind });
+        command.Parameters.Add(new() { Value = agent?.Value ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint });
+        command.Parameters.Add(new() { Value = label ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
+        command.Parameters.Add(new() { Value = now.UtcDateTime });
+        command.Parameters.Add(new() { Value = expiresAt?.UtcDateTime ?? (object)DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz });
+        return new((long)(await command.ExecuteScalarAsync(cancellation))!, text, label, now, expiresAt);
     }
 
     /// <summary>Uses up an enrolment token within the caller's decision.</summary>

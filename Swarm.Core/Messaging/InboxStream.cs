@@ -29,24 +29,21 @@ public sealed class InboxStream(Inbox inbox, LocalSignals signals)
 
         internal Follower(Inbox inbox, InboxSubscription subscription, long after) => (_inbox, _subscription, _after) = (inbox, subscription, after);
 
-        /// <summary>The next items, at once or when some come; empty when none came within <paramref name="limit"/>.</summary>
-        public async Task<IReadOnlyList<InboxItem>> NextAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation)
+        /// <summary>The next page; empty when there is nothing new now.</summary>
+        public async Task<IReadOnlyList<InboxItem>> ReadAsync(CancellationToken cancellation)
         {
-            while (true)
+            var items = await _inbox.ListAsync(_subscription.Agent, _after, ReadAheadItems, ReadAheadBytes, InboxFilter.All, null, cancellation);
+            if (items.Count > 0)
             {
-                var items = await _inbox.ListAsync(_subscription.Agent, _after, ReadAheadItems, ReadAheadBytes, InboxFilter.All, null, cancellation);
-                if (items.Count > 0)
-                {
-                    _after = items[^1].Seq;
-                    return items;
-                }
-
-                if (!await _subscription.WaitAsync(limit, time, cancellation))
-                {
-                    return [];
-                }
+                _after = items[^1].Seq;
             }
+
+            return items;
         }
+
+        /// <summary>True when there may be something to read; false when <paramref name="limit"/> passed without a signal, and so without a look.</summary>
+        public ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation) =>
+            _subscription.WaitAsync(limit, time, cancellation);
 
         public void Dispose() => _subscription.Dispose();
     }

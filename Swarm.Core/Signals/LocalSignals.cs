@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Threading.Channels;
 using Swarm.Core.Identity;
 
 namespace Swarm.Core.Signals;
@@ -33,7 +32,7 @@ public sealed class LocalSignals
     /// <summary>Starts listening: every signal after this call completes a wait, also one that comes between two waits.</summary>
     public InboxSubscription Subscribe(AgentId agent)
     {
-        var subscription = new InboxSubscription(this, agent, null);
+        var subscription = new InboxSubscription(this, agent, new());
         Add(subscription);
         return subscription;
     }
@@ -115,54 +114,36 @@ public sealed class LocalSignals
 /// <summary>One waiter. Signals coalesce: any number of them between two waits complete one wait.</summary>
 public sealed class InboxSubscription : IDisposable
 {
-    private readonly Channel<bool> _signalled;
     private readonly LocalSignals _owner;
+    private readonly Wakeup _wakeup;
 
-    internal InboxSubscription(LocalSignals owner, AgentId agent, InboxSubscription? sharing)
-    {
-        _owner = owner;
-        _signalled = sharing?._signalled ?? Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-        Agent = agent;
-    }
+    internal InboxSubscription(LocalSignals owner, AgentId agent, Wakeup wakeup) => (_owner, Agent, _wakeup) = (owner, agent, wakeup);
 
     public AgentId Agent { get; }
 
-    /// <summary>Completes when something may be new; at once when it became so since the last wait.</summary>
-    public async ValueTask WaitAsync(CancellationToken cancellation) => await _signalled.Reader.ReadAsync(cancellation);
+    /// <summary>Completes when something may be new, at once when it became so since the last wait; false when <paramref name="limit"/> passed first.</summary>
+    /// <param name="limit">How long to wait: zero only asks, <see cref="Timeout.InfiniteTimeSpan"/> waits for ever.</param>
+    /// <param name="time">The clock; always the same.</param>
+    /// <param name="cancellation">Ends the wait with an <see cref="OperationCanceledException"/>.</param>
+    public ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation) => _wakeup.WaitAsync(limit, time, cancellation);
 
-    /// <summary>The same with a time limit; false when it passed without a signal.</summary>
-    public async ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation)
+    public void Dispose()
     {
-        using var timeout = new CancellationTokenSource(limit, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
-        try
-        {
-            await _signalled.Reader.ReadAsync(either.Token);
-            return true;
-        }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            return false;
-        }
+        _owner.Remove(this);
+        _wakeup.Dispose();
     }
 
-    public void Dispose() => _owner.Remove(this);
-
-    internal void Signal() => _signalled.Writer.TryWrite(true);
+    internal void Signal() => _wakeup.Signal();
 }
 
 /// <summary>One waiter for many inboxes: a signal of any of them completes its wait. Belongs to one loop.</summary>
 public sealed class InboxSubscriptions : IDisposable
 {
     private readonly LocalSignals _owner;
-    private readonly InboxSubscription _any;
+    private readonly Wakeup _any = new();
     private readonly Dictionary<AgentId, InboxSubscription> _each = [];
 
-    internal InboxSubscriptions(LocalSignals owner)
-    {
-        _owner = owner;
-        _any = new(owner, default, null);
-    }
+    internal InboxSubscriptions(LocalSignals owner) => _owner = owner;
 
     /// <summary>From now on listens for these, and no others.</summary>
     public void Follow(IReadOnlySet<AgentId> agents)
@@ -170,7 +151,7 @@ public sealed class InboxSubscriptions : IDisposable
         foreach (var agent in _each.Keys.Where(a => !agents.Contains(a)).ToArray())
         {
             _each.Remove(agent, out var gone);
-            gone!.Dispose();
+            _owner.Remove(gone!);
         }
 
         foreach (var agent in agents.Where(a => !_each.ContainsKey(a)))
@@ -185,7 +166,11 @@ public sealed class InboxSubscriptions : IDisposable
     /// <summary>As <see cref="InboxSubscription.WaitAsync(TimeSpan, TimeProvider, CancellationToken)"/>.</summary>
     public ValueTask<bool> WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellation) => _any.WaitAsync(limit, time, cancellation);
 
-    public void Dispose() => Follow(new HashSet<AgentId>());
+    public void Dispose()
+    {
+        Follow(new HashSet<AgentId>());
+        _any.Dispose();
+    }
 }
 
 /// <summary>Collects the agents of all signals; the same agent once, too many as "everybody".</summary>

@@ -9,7 +9,7 @@ public sealed class RetentionOptions
     /// <summary>Ids are kept longer than the oldest signed time that is accepted, so that pruning never reopens a replay (design §3, Time).</summary>
     public const int IdDaysMin = 8;
 
-    /// <summary>A week's messages go when all of them are older than this and nothing of them is live.</summary>
+    /// <summary>A week's messages go when all of them are older than this and nothing of them is live; at least <see cref="IdDaysMin"/>.</summary>
     public int MessageDays { get; set; } = 30;
 
     /// <summary>How long an id is remembered as used, beyond its message; at least <see cref="IdDaysMin"/>.</summary>
@@ -66,7 +66,7 @@ public sealed partial class Retention(NpgsqlDataSource database, RetentionOption
 
     private async Task DropOldAsync(NpgsqlConnection connection, DateTimeOffset now, CancellationToken cancellation)
     {
-        var before = now.AddDays(-options.MessageDays).UtcDateTime;
+        var before = now.AddDays(-Math.Max(RetentionOptions.IdDaysMin, options.MessageDays)).UtcDateTime;
         var weeks = new List<string>();
         await using (var command = new NpgsqlCommand(
             """

@@ -11,8 +11,6 @@ namespace Swarm.Core.Storage;
 /// </summary>
 public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(options)
 {
-    public DbSet<NodeRow> Nodes => Set<NodeRow>();
-
     public DbSet<AgentRow> Agents => Set<AgentRow>();
 
     public DbSet<TokenRow> Tokens => Set<TokenRow>();
@@ -27,7 +25,6 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
-        modelBuilder.Entity<NodeRow>(e => e.ToTable("node").HasKey(x => x.OnlyRow));
         modelBuilder.Entity<AgentRow>(e =>
         {
             e.ToTable("agents").HasKey(x => x.AgentNo);
@@ -68,20 +65,4 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
 
     private static string SnakeCase(string name) =>
         string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i == 0 ? "" : "_") + char.ToLowerInvariant(c) : c.ToString()));
-}
-
-/// <summary>The one row of <c>node</c>.</summary>
-public sealed class NodeRow
-{
-    public bool OnlyRow { get; init; } = true;
-
-    public Guid NodeId { get; init; }
-
-    /// <summary>A known text sealed under the master key; tells at start whether the key is the right one.</summary>
-    public byte[]? MasterKeyCheck { get; set; }
-
-    /// <summary>Raised by every change of membership, key or grant; each replica reads it twice a second.</summary>
-    public long ControlEpoch { get; init; }
-
-    public DateTimeOffset CreatedAt { get; init; }
 }

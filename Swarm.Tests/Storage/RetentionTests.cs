@@ -15,7 +15,7 @@ public sealed class RetentionTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _node = await NodeHost.StartAsync(postgres, time: _time);
-        _scene = await Scene.CreateAsync(_node.Hub, ["alice", "bob"], []);
+        _scene = await Scene.CreateAsync(_node.Hub, ["alice", "bob"], ["eve"]);
         (await _node.Hub.PostHubAsync("/hub/v1/messages", new { from = "alice", swarm_id = _scene.Swarm.Value, to = "bob", content = "hello" })).Ok();
     }
 
@@ -49,6 +49,30 @@ public sealed class RetentionTests(PostgresFixture postgres) : IAsyncLifetime
         await RunAfterAsync(TimeSpan.FromDays(60));
         var (messages, deliveries, _) = await CountAsync();
         Assert.Equal((1, 1), (messages, deliveries));
+    }
+
+    [Fact]
+    public async Task What_comes_again_when_its_message_is_gone_is_still_a_duplicate_and_takes_no_number()
+    {
+        var wire = _scene.Signed("eve", "bob", "again", at: _time.Now);
+        Assert.Equal(System.Net.HttpStatusCode.OK, (await _node.Http.PostMessageAsync("bob", wire)).Status);
+        await _node.ExecuteAsync("delete from deliveries; delete from messages");
+
+        Assert.Equal(System.Net.HttpStatusCode.OK, (await _node.Http.PostMessageAsync("bob", wire)).Status);
+        Assert.Equal(2, await _node.ScalarAsync<long>("select max(last_seq) from mailboxes"));
+        Assert.Equal(0, await _node.ScalarAsync<long>("select count(*) from deliveries"));
+    }
+
+    [Fact]
+    public async Task A_message_is_kept_as_long_as_its_sender_may_repeat_it_whatever_the_settings_say()
+    {
+        _node.Get<RetentionOptions>().MessageDays = 0;
+        _node.Get<RetentionOptions>().IdDays = 0;
+        await _node.ExecuteAsync("update deliveries set state = 3");
+        await RunAfterAsync(Core.Messaging.Intake.PastWindow);
+        Assert.Equal((1, 1, 1), await CountAsync());
+        await RunAfterAsync(TimeSpan.FromDays(2));
+        Assert.Equal((0, 0, 0), await CountAsync());
     }
 
     [Fact]

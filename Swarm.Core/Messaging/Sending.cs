@@ -80,10 +80,10 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
 
         var id = draft.MessageId ?? (draft.IdempotencyKey is { } key ? Derive(from.Id, key) : new MessageId(Guid.NewGuid()));
         AspMessage message;
-        byte[] signature;
+        byte[] digest, signature;
         try
         {
-            (message, signature) = draft.Signature is not null || from.Kind != AgentKind.Hosted
+            (message, digest, signature) = draft.Signature is not null || from.Kind != AgentKind.Hosted
                 ? Presigned(from, draft, id)
                 : Sign(await keys.OpenAsync(from, cancellation), Unsigned(from, draft, id, AspTimestamp.Format(time.GetUtcNow())));
         }
@@ -92,7 +92,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
             return (id, Receipt.Refuse(e.Error));
         }
 
-        var receipt = await intake.AcceptAsync(ToEnvelope(from, message, signature, draft), cancellation);
+        var receipt = await intake.AcceptAsync(ToEnvelope(from, message, digest, signature, draft), cancellation);
         if (receipt.Error == SwarmError.MessageIdReused && draft.Signature is null && await outbox.FindAsync(from.Id, id, cancellation) is { } first
             && IsSame(first, message))
         {
@@ -128,7 +128,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
 
     private static bool IsTooLarge(JsonElement? extra) => extra is { } json && json.GetRawText().Length > ExtraBytesMax;
 
-    private static (AspMessage Message, byte[] Signature) Presigned(AgentProfile from, Draft draft, MessageId id)
+    private static (AspMessage Message, byte[] Digest, byte[] Signature) Presigned(AgentProfile from, Draft draft, MessageId id)
     {
         if (draft is not { Signature: { } text, Timestamp: { } timestamp, MessageId: not null })
         {
@@ -136,15 +136,20 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         }
 
         var signature = new byte[MessageSignature.SizeBytes];
-        return MessageSignature.TryDecode(Encoding.UTF8.GetBytes(text), signature)
-            ? (Unsigned(from, draft, id, timestamp) with { Signature = text }, signature)
-            : throw new SwarmException(SwarmError.InvalidSignature);
+        if (!MessageSignature.TryDecode(Encoding.UTF8.GetBytes(text), signature))
+        {
+            throw new SwarmException(SwarmError.InvalidSignature);
+        }
+
+        var message = Unsigned(from, draft, id, timestamp) with { Signature = text };
+        return (message, SignedDigest.Compute(message), signature);
     }
 
-    private static (AspMessage Message, byte[] Signature) Sign(Key key, AspMessage unsigned)
+    private static (AspMessage Message, byte[] Digest, byte[] Signature) Sign(Key key, AspMessage unsigned)
     {
-        var signed = MessageSignature.Sign(key, unsigned);
-        return (signed, Convert.FromBase64String(signed.Signature));
+        var digest = SignedDigest.Compute(unsigned);
+        var signature = SignatureAlgorithm.Ed25519.Sign(key, digest);
+        return (unsigned with { Signature = Convert.ToBase64String(signature) }, digest, signature);
     }
 
     private static AspMessage Unsigned(AgentProfile from, Draft draft, MessageId id, string timestamp) => new()
@@ -166,7 +171,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         Metadata = draft.Metadata,
     };
 
-    private static Envelope ToEnvelope(AgentProfile from, AspMessage message, byte[] signature, Draft draft) => new()
+    private static Envelope ToEnvelope(AgentProfile from, AspMessage message, byte[] digest, byte[] signature, Draft draft) => new()
     {
         Protocol = Protocol.AgentSwarm,
         MessageId = message.MessageId,
@@ -178,7 +183,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         SentAt = AspTimestamp.TryParse(message.Timestamp, out var sentAt) ? sentAt : null,
         ExpiresAt = draft.ExpiresAt,
         DeliverAt = draft.DeliverAt,
-        SignedBytes = SignedDigest.Compute(message),
+        SignedBytes = digest,
         Signature = signature,
         SignedHereWith = draft.Signature is null && from.Kind == AgentKind.Hosted ? from.PublicKey : null,
         Wire = MessageWriter.Write(message),

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace NSec.Cryptography;
 
 /// <summary>Ed25519 (RFC 8032) with the cofactorless equation and libsodium's strictness: see <see cref="Strictness"/>.</summary>
@@ -12,14 +14,21 @@ public sealed class Ed25519 : SignatureAlgorithm
     {
     }
 
-    private protected override void SignCore(Key key, ReadOnlySpan<byte> data, Span<byte> signature)
+    private protected override unsafe void SignCore(Key key, ReadOnlySpan<byte> data, Span<byte> signature)
     {
-        SafeKeyHandle handle = key.Handle;
+        SafeHandle handle = key.Secret ?? (SafeHandle)key.Handle;
         bool held = false;
         try
         {
             handle.DangerousAddRef(ref held);
-            Libcrypto.Sign(handle.DangerousGetHandle(), data, signature);
+            if (key.Secret is null)
+            {
+                Libcrypto.Sign(handle.DangerousGetHandle(), data, signature);
+            }
+            else
+            {
+                Libsodium.Sign((byte*)handle.DangerousGetHandle(), data, signature);
+            }
         }
         finally
         {

@@ -13,6 +13,7 @@ public sealed class Key : IDisposable
         Algorithm = algorithm;
         ExportPolicy = policy;
         Handle = Libcrypto.ImportSeed(seed);
+        Secret = Libsodium.IsUsable ? new SecretHandle(seed) : null;
         Span<byte> point = stackalloc byte[Ed25519.PointSize];
         Libcrypto.ExportPublicKey(Handle, point);
         PublicKey = PublicKey.Import(algorithm, point, KeyBlobFormat.RawPublicKey);
@@ -27,6 +28,9 @@ public sealed class Key : IDisposable
     public PublicKey PublicKey { get; }
 
     internal SafeKeyHandle Handle { get; }
+
+    /// <summary>What libsodium signs with; null where there is none.</summary>
+    internal SecretHandle? Secret { get; }
 
     /// <summary>A new random key.</summary>
     public static Key Create(Algorithm algorithm, in KeyCreationParameters creationParameters = default)
@@ -92,7 +96,11 @@ public sealed class Key : IDisposable
         return seed;
     }
 
-    public void Dispose() => Handle.Dispose();
+    public void Dispose()
+    {
+        Secret?.Dispose();
+        Handle.Dispose();
+    }
 
     private void RequireExportable()
     {

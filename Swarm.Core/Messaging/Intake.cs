@@ -10,7 +10,8 @@ using Swarm.Core.Swarms;
 namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
-public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
+public sealed class Intake(
+    Rosters rosters, GroupCommit commit, SwarmEvents events, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
     public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
@@ -76,11 +77,17 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
 
             // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
             var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
-            var result = await commit.CommitAsync(Pend(envelope, sender!, roster, listeners), cancellation);
+            var pending = Pend(envelope, sender!, roster, listeners);
+            var result = envelope.Event?.Plan(roster, sender!, envelope.Recipient) is { } change
+                ? await events.AcceptAsync(pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", cancellation)
+                : await commit.CommitAsync(pending, cancellation);
             if (result.Status != CommitStatus.Stale)
             {
                 var deaf = result.Status == CommitStatus.Accepted ? recipients.Length - listeners.Length : 0;
-                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length) with { Budget = budget.Value };
+                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length) with
+                {
+                    Budget = budget.Value, IsOfferTaken = IsOfferTaken(envelope, roster, sender!, result),
+                };
             }
 
             rosters.Forget(envelope.SwarmId);
@@ -88,6 +95,10 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
 
         return Receipt.Refuse(SwarmError.TooBusy, retryAfterSeconds: 1);
     }
+
+    private static bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
+        envelope is { Event: { } offer, Door: { } door } && result.Status is CommitStatus.Accepted or CommitStatus.Duplicate
+        && offer.IsOfferTo(roster.Find(door), roster, sender, envelope.Recipient);
 
     private SwarmError? CheckLimits(Envelope envelope)
     {

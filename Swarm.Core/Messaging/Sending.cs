@@ -178,6 +178,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         SentAt = AspTimestamp.TryParse(message.Timestamp, out var sentAt) ? sentAt : null,
         ExpiresAt = draft.ExpiresAt,
         DeliverAt = draft.DeliverAt,
+        Event = message.Kind == MessageKind.System ? LifecycleEvent.Read(StrictUtf8.GetBytes(message.Content)) : null,
         SignedBytes = SignedDigest.Compute(message),
         Signature = signature,
         SignedHereWith = draft.Signature is null && from.Kind == AgentKind.Hosted ? from.PublicKey : null,

@@ -64,9 +64,10 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvi
     private async Task<Roster> ReconcileAsync(
         DecisionScope scope, Roster known, AgentProfile applicant, Peer master, List<Peer> others, CancellationToken cancellation)
     {
-        if (await scope.Db.Swarms.AnyAsync(
+        var db = scope.Db;
+        if (await db.Swarms.AnyAsync(
                 s => s.SwarmNo == known.SwarmNo
-                    && (s.DissolvedAt != null || scope.Db.Agents.Any(a => a.AgentNo == s.MasterNo && a.Kind != AgentKind.Remote)), cancellation))
+                    && (s.DissolvedAt != null || db.Agents.Any(a => a.AgentNo == s.MasterNo && a.Kind != AgentKind.Remote)), cancellation))
         {
             throw new SwarmException(SwarmError.SwarmExists, "This node knows a swarm of that id with another master, or as dissolved.");
         }

@@ -62,7 +62,26 @@ public sealed class Intake(
                 // A cached roster may lag behind a join or a new key: refuse only by a fresh one.
                 if (fresh)
                 {
-                    return Receipt.Refuse(refusal);
+                    if (roster is null || await events.RecallAsync(envelope, roster, cancellation) is not { } again)
+                    {
+                        return Receipt.Refuse(refusal);
+                    }
+
+                    // Another copy of the event that made it so.
+                    budget ??= limits.Take(RateKey.Sender(again.Sender));
+                    var copy = budget is { IsAllowed: true } ? await commit.CommitAsync(again, cancellation) : default;
+                    switch (copy.Status)
+                    {
+                        case CommitStatus.Stale:
+                            rosters.Forget(envelope.SwarmId);
+                            continue;
+                        case CommitStatus.IdReused:
+                            return Receipt.Refuse(refusal);
+                        case default(CommitStatus):
+                            return Receipt.Refuse(SwarmError.RateLimited, budget.Value.RetryAfterSeconds) with { Budget = budget.Value };
+                        default:
+                            return ToReceipt(copy, 1) with { Budget = budget.Value };
+                    }
                 }
 
                 fresh = true;
@@ -79,7 +98,8 @@ public sealed class Intake(
             var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
             var pending = Pend(envelope, sender!, roster, listeners);
             var result = envelope.Event?.Plan(roster, sender!, envelope.Recipient) is { } change
-                ? await events.AcceptAsync(pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", cancellation)
+                ? await events.AcceptAsync(
+                    pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", current => PlanAgain(envelope, current), cancellation)
                 : await commit.CommitAsync(pending, cancellation);
             if (result.Status != CommitStatus.Stale)
             {
@@ -94,6 +114,19 @@ public sealed class Intake(
         }
 
         return Receipt.Refuse(SwarmError.TooBusy, retryAfterSeconds: 1);
+    }
+
+    /// <summary>The checks of an event by another version of its swarm; null when they refuse it, or leave nothing to do.</summary>
+    private static (PendingMessage Message, LifecycleChange Change)? PlanAgain(Envelope envelope, Roster roster)
+    {
+        PublicKey? verifiedWith = null;
+        if (CheckAuthority(envelope, roster, ref verifiedWith, out var sender, out var recipients) is not null
+            || envelope.Event!.Plan(roster, sender!, envelope.Recipient) is not { } change)
+        {
+            return null;
+        }
+
+        return (Pend(envelope, sender!, roster, roster.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients), change);
     }
 
     private static bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>

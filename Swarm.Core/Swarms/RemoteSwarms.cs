@@ -89,6 +89,8 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvi
 
         if (startsOver && await RemoteAgentAsync(scope, master, cancellation) is { } no)
         {
+            // Announcements of the time before say nothing any more.
+            await db.Database.ExecuteSqlAsync($"delete from introductions where swarm_no = {known.SwarmNo}", cancellation);
             await scope.Db.Swarms.Where(s => s.SwarmNo == known.SwarmNo).ExecuteUpdateAsync(s => s.SetProperty(x => x.MasterNo, no), cancellation);
         }
 

@@ -67,7 +67,11 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
         master, swarm, name, "approved",
         async (scope, roster, request) =>
         {
-            // Gone first, so that it cannot be in the way of itself.
+            if (roster.Find(name) is not null)
+            {
+                throw new SwarmException(SwarmError.AlreadyMember);
+            }
+
             await scope.Db.JoinRequests.Where(r => r.SwarmNo == roster.SwarmNo && r.Name == name).ExecuteDeleteAsync(cancellation);
             var invite = await scope.Db.Invites.AsNoTracking().SingleAsync(i => i.TokenHash == request.TokenHash, cancellation);
             if (invite.RevokedAt is not null)

@@ -50,7 +50,7 @@ public sealed class MasterTests(PostgresFixture postgres) : IAsyncLifetime
 
         // The master's own inbox, by both of its views; of nobody else's.
         using var alice = _node.ClientOf(_scene.TokenOf("alice"));
-        var inbox = (await alice.GetHubAsync("/agents/alice/api/inbox")).Ok();
+        var inbox = (await alice.GetHubAsync("/api/inbox")).Ok();
         Assert.Equal(2, inbox["count"].GetInt32());
         var note = inbox["messages"][0];
         Assert.Equal(
@@ -319,6 +319,28 @@ public sealed class MasterTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    [Conforms("ASP-61")]
+    public async Task The_end_of_a_large_swarm_reaches_every_one_of_its_members()
+    {
+        await _node.ExecuteAsync(
+            """
+            with made as (insert into agents (kind, endpoint, public_key, created_at)
+                          select 3, 'https://far.example.com/swarm', sha256(n::text::bytea), now() from generate_series(1, 300) n
+                          returning agent_no, public_key),
+                 boxes as (insert into mailboxes (recipient_no) select agent_no from made)
+            insert into members (swarm_no, agent_no, name, endpoint, public_key, joined_at)
+            select s.swarm_no, m.agent_no, 'far-' || m.agent_no, 'https://far.example.com/swarm', m.public_key, now() from made m, swarms s
+            """);
+        (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{_scene.Swarm}/dissolve", new { agent = "alice", reason = "all said" })).Ok();
+        var expansion = _node.Get<Swarm.Core.Delivery.Expansion>();
+        while (await expansion.RunOnceAsync(CancellationToken.None))
+        {
+        }
+
+        Assert.Equal(300, await _node.ScalarAsync<long>("select count(*) from deliveries d join agents a on a.agent_no = d.recipient_no where a.kind = 3"));
+    }
+
+    [Fact]
     [Conforms("ASP-63")]
     public async Task A_hosted_agents_new_key_is_told_under_the_old_one_and_used_from_then_on_at_every_replica()
     {
@@ -338,6 +360,19 @@ public sealed class MasterTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.All(_peer.Messages.Take(2), m => Assert.True(MessageSignature.Verify(old, MessageParser.Parse(m.Body))));
         Assert.All(_peer.Messages.Skip(2), m => Assert.True(MessageSignature.Verify(key, MessageParser.Parse(m.Body))));
         (await _node.Hub.PostHubAsync("/hub/v1/agents/eve/rotate-key", new { })).Refused(HttpStatusCode.UnprocessableEntity, "key-not-held");
+    }
+
+    [Fact]
+    [Conforms("ASP-54")]
+    public async Task Who_is_revoked_has_left()
+    {
+        await _peer.JoinAsync(_node, _scene, "bob");
+        (await _node.Hub.DeleteHubAsync("/hub/v1/agents/carol")).Ok();
+        await using var worker = await WorkerHost.StartAsync(_node, _peer.Ca);
+        await Eventually.TrueAsync("bob is told", () => _peer.Messages.Any(), Limit);
+        var told = Assert.Single(_peer.Messages);
+        Assert.Equal(("carol", """{"action":"member_left","agent_id":"carol"}"""), (told.Sender, told.Content));
+        Assert.Equal("carol", told.Headers["X-Agent-ID"]);
     }
 
     [Fact]

@@ -94,6 +94,11 @@ internal sealed class RemoteMaster : IAsyncDisposable
     public async Task<string[]> MembersAsync() =>
         [.. (await Node.Hub.GetHubAsync($"/hub/v1/swarms/{Swarm}/members")).Ok()["members"].EnumerateArray().Select(m => m.GetProperty("agent_id").GetString()!)];
 
+    /// <summary>Everything of the roster but who is online.</summary>
+    public async Task<(string? Name, string? Endpoint, string? Key, string? JoinedAt)[]> RosterAsync() =>
+        [.. (await Node.Hub.GetHubAsync($"/hub/v1/swarms/{Swarm}/members")).Ok()["members"].EnumerateArray().Select(m => (
+            m.GetProperty("agent_id").GetString(), m.GetProperty("endpoint").GetString(), m.GetProperty("public_key").GetString(), m.GetProperty("joined_at").GetString()))];
+
     public async Task<JsonElement> MemberAsync(string name) =>
         (await Node.Hub.GetHubAsync($"/hub/v1/swarms/{Swarm}/members")).Ok()["members"].EnumerateArray().Single(m => m.GetProperty("agent_id").GetString() == name);
 

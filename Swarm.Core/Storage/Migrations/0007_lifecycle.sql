@@ -45,6 +45,20 @@ create table lifecycle_marks (
 );
 create index lifecycle_marks_by_time on lifecycle_marks (at);
 
+-- Events after which their sender, or the agent at whose door they came, is no member any more, or has another key. Their further copies (one for each
+-- door, and repeats) are known by this, and answered as they would have been before.
+create table farewells (
+    sender_no  bigint not null,
+    message_id uuid not null,
+    swarm_no   bigint not null references swarms on delete cascade,
+    sender     text not null check (octet_length(sender) between 1 and 256),
+    public_key bytea not null check (octet_length(public_key) = 32),       -- what the message was signed with
+    doors      bigint[] not null,                                         -- agents of this node that it was for
+    at         timestamptz not null,                                      -- when it was signed
+    primary key (swarm_no, message_id, sender_no)
+);
+create index farewells_by_time on farewells (at);
+
 -- What the node itself has to tell one of its agents: unsigned, addressed to nobody, sent by nobody's will (ASP §10.2).
 create function accept_record(
     p_sender bigint, p_id uuid, p_fingerprint bytea, p_swarm bigint, p_protocol smallint, p_kind smallint, p_priority smallint,

@@ -37,7 +37,7 @@ public static class CoreServices
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<Mutes>().AddSingleton<WakeSettings>().AddSingleton<Conversations>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
-        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>();
+        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>().AddSingleton<Introductions>().AddSingleton<AgentChanges>();
         services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         return services;
     }
@@ -45,7 +45,7 @@ public static class CoreServices
     /// <summary>What accepts messages: the intake and its writer.</summary>
     public static IServiceCollection AddSwarmIntake(this IServiceCollection services)
     {
-        services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<Sending>();
+        services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<SwarmEvents>().AddSingleton<Sending>();
         services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
         services.AddHostedService<PresenceWriter>();
         return services;

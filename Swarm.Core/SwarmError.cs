@@ -35,6 +35,10 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError AlreadyMember = new("already-member", "Another agent of that name is a member of the swarm.");
     public static readonly SwarmError RemoteMaster = new("remote-master", "The master of that swarm lives on another node.");
 
+    public static readonly SwarmError UnknownRequest = new("unknown-request", "Nobody of that name waits to join the swarm.");
+    public static readonly SwarmError JoinRejected = new("join-rejected", "The swarm's master rejected the request to join.");
+    public static readonly SwarmError TransferDeclined = new("transfer-declined", "The member did not accept to become the master.");
+
     // Invites
     public static readonly SwarmError InvalidToken = new("invalid-token", "The invite token is malformed.");
     public static readonly SwarmError TokenSignature = new("token-signature", "The invite token's signature does not verify.");

@@ -43,6 +43,13 @@ internal static class HubEndpoints
         hub.MapPost("/join", HubSwarms.Join).Takes<JoinRequest>().Produces<JoinBody>();
         hub.MapPost("/swarms/{id}/leave", HubSwarms.Leave).Takes<LeaveRequest>().Produces<LeaveBody>();
         hub.MapPost("/swarms/{id}/kick", HubSwarms.Kick).Takes<KickRequest>().Produces<KickBody>();
+        hub.MapGet("/swarms/{id}/requests", HubLifecycle.Requests).Produces<PendingList>();
+        hub.MapPost("/swarms/{id}/requests/{name}/approve", HubLifecycle.Approve).Takes<DecideRequest>().Produces<DecidedBody>();
+        hub.MapPost("/swarms/{id}/requests/{name}/reject", HubLifecycle.Reject).Takes<DecideRequest>().Produces<DecidedBody>();
+        hub.MapPost("/swarms/{id}/transfer", HubLifecycle.Transfer).Takes<TransferRequest>().Produces<TransferBody>();
+        hub.MapPost("/swarms/{id}/dissolve", HubLifecycle.Dissolve).Takes<DissolveRequest>().Produces<DissolveBody>();
+        hub.MapPost("/agents/{agent}/rotate-key", HubLifecycle.RotateKey).Produces<AgentKeyBody>();
+        hub.MapPost("/agents/{agent}/endpoint", HubLifecycle.Move).Takes<EndpointRequest>().Produces<AgentKeyBody>();
 
         hub.MapPost("/messages", HubMessages.Send).Takes<SendRequest>().Produces<SendBody>();
         hub.MapPost("/messages/batch", HubMessages.SendBatch).Takes<BatchRequest>().Produces<BatchBody>();

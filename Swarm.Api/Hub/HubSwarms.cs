@@ -157,5 +157,6 @@ internal static class HubSwarms
         members ? ToMembers(roster) : null);
 
     private static MemberBody[] ToMembers(Roster roster) =>
-        [.. roster.Members.Select(m => m.ToEntry()).Select(m => new MemberBody(m.Name, m.Endpoint, m.PublicKey, m.JoinedAt))];
+        [.. roster.Members.Select(m => (Entry: m.ToEntry(), m.KeyConfirmedAt)).Select(m =>
+            new MemberBody(m.Entry.Name, m.Entry.Endpoint, m.Entry.PublicKey, m.Entry.JoinedAt) { KeyConfirmedAt = m.KeyConfirmedAt })];
 }

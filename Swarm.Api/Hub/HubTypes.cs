@@ -49,6 +49,9 @@ public sealed record MemberBody(string AgentId, string Endpoint, string PublicKe
     public DateTimeOffset? LastSeen { get; init; }
 
     public bool Online { get; init; }
+
+    /// <summary>When the key was last confirmed or rotated; null: not since the join.</summary>
+    public DateTimeOffset? KeyConfirmedAt { get; init; }
 }
 
 public sealed record SwarmBody(
@@ -278,6 +281,15 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(LeaveBody))]
 [JsonSerializable(typeof(KickRequest))]
 [JsonSerializable(typeof(KickBody))]
+[JsonSerializable(typeof(DecideRequest))]
+[JsonSerializable(typeof(PendingList))]
+[JsonSerializable(typeof(DecidedBody))]
+[JsonSerializable(typeof(TransferRequest))]
+[JsonSerializable(typeof(TransferBody))]
+[JsonSerializable(typeof(DissolveRequest))]
+[JsonSerializable(typeof(DissolveBody))]
+[JsonSerializable(typeof(EndpointRequest))]
+[JsonSerializable(typeof(AgentKeyBody))]
 [JsonSerializable(typeof(SendRequest))]
 [JsonSerializable(typeof(SendBody))]
 [JsonSerializable(typeof(BatchRequest))]

@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
+using Swarm.Core.Identity;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 
@@ -30,7 +32,7 @@ public sealed class Decisions(
         {
             await using var connection = await database.OpenConnectionAsync(cancellation);
             await using var transaction = await connection.BeginTransactionAsync(cancellation);
-            await using var scope = new DecisionScope(transaction, databases);
+            await using var scope = new DecisionScope(transaction, databases) { Chain = _chain };
             var result = await change(scope);
             var next = await RecordAsync(connection, what, scope, cancellation);
             await CommitAsync(transaction);
@@ -41,6 +43,7 @@ public sealed class Decisions(
                 bus.PublishControl(changed);
             }
 
+            bus.Publish(CollectionsMarshal.AsSpan(scope.Told));
             return result;
         }
         finally
@@ -77,14 +80,15 @@ public sealed class Decisions(
         var detail = Encoding.UTF8.GetBytes(what);
         var text = detail.Length <= DetailBytesMax ? what : Encoding.UTF8.GetString(detail, 0, DetailBytesMax - 3).TrimEnd('\uFFFD');
         var root = SHA256.HashData(Encoding.UTF8.GetBytes(text));
-        var next = _chain.Next(root);
+        var next = scope.Chain.Next(root);
         await using var batch = new NpgsqlBatch(connection);
         batch.Add(
             """
-            insert into audit_entries (writer_id, entry_no, at, kind, root, messages, detail, previous, hash)
-            values ($1, $2, $3, 2, $4, 0, $5, $6, $7)
+            insert into audit_entries (writer_id, entry_no, at, kind, root, messages, detail, previous, hash, recipients)
+            values ($1, $2, $3, 2, $4, 0, $5, $6, $7, $8)
             """,
-            next.Writer, next.EntryNo, time.GetUtcNow().UtcDateTime, root, text, _chain.Head, next.Head);
+            next.Writer, next.EntryNo, time.GetUtcNow().UtcDateTime, root, text, scope.Chain.Head, next.Head,
+            scope.Told.Select(a => a.Value).Distinct().Order().ToArray());
         foreach (var changed in scope.Events)
         {
             batch.Add("select pg_notify($1, $2)", ControlEvent.Channel, changed.ToString());
@@ -133,7 +137,16 @@ public sealed class DecisionScope : IAsyncDisposable
         }
     }
 
+    /// <summary>The audit chain so far; what the decision itself records goes on from it.</summary>
+    internal AuditChain Chain { get; set; } = AuditChain.Start();
+
     internal IReadOnlyList<ControlEvent> Events => _events;
+
+    /// <summary>Whom the commit is news for.</summary>
+    internal List<AgentId> Told { get; } = [];
+
+    /// <summary>Signals these inboxes after the commit; a lost signal is made up for (design §3 promise 6).</summary>
+    internal void Tell(ReadOnlySpan<AgentId> agents) => Told.AddRange(agents);
 
     /// <summary>
     /// Locks the swarm and raises its version: call it before reading what the decision depends on. Messages that are being

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
 using Swarm.Core.Storage;
+using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Identity;
 
@@ -34,7 +35,8 @@ public sealed class AgentOptions
 }
 
 /// <summary>Makes, enrols and revokes the agents of this node.</summary>
-public sealed class Agents(Decisions decisions, Tokens tokens, KeyVault vault, AgentDirectory directory, AgentOptions options, TimeProvider time)
+public sealed class Agents(
+    Decisions decisions, Tokens tokens, KeyVault vault, AgentDirectory directory, Rosters rosters, SwarmNotices notices, AgentOptions options, TimeProvider time)
 {
     /// <summary>The longest endpoint, in characters (ASP §2.3).</summary>
     public const int EndpointLengthMax = 2048;
@@ -79,20 +81,32 @@ public sealed class Agents(Decisions decisions, Tokens tokens, KeyVault vault, A
             .ContinueWithProfileAsync(directory, agent.Name, cancellation);
     }
 
-    /// <summary>Ends an agent: its tokens and memberships go, its name is not given again. Its messages stay.</summary>
+    /// <summary>
+    /// Ends an agent: its tokens and memberships go, its name is not given again. Its messages stay. Members elsewhere are told that it left,
+    /// but for swarms of which it was the master: these have none any more.
+    /// </summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.UnknownAgent"/>.</exception>
     public async Task RevokeAsync(AgentProfile agent, CancellationToken cancellation)
     {
         var no = agent.Id.Value;
         var now = time.GetUtcNow();
+        var key = await notices.OpenAsync(agent, cancellation);
         await decisions.RunAsync(
             $"agent {agent.Name} revoked",
             async scope =>
             {
                 // In the order of their numbers, like every other who locks several swarms.
-                foreach (var swarmNo in await scope.Db.Members.Where(m => m.AgentNo == no).Select(m => m.SwarmNo).Order().ToListAsync(cancellation))
+                var swarms = await (
+                    from m in scope.Db.Members join s in scope.Db.Swarms on m.SwarmNo equals s.SwarmNo
+                    where m.AgentNo == no orderby s.SwarmNo select new { s.SwarmNo, s.SwarmId }).ToListAsync(cancellation);
+                foreach (var swarm in swarms)
                 {
-                    await scope.LockSwarmAsync(swarmNo, cancellation);
+                    await scope.LockSwarmAsync(swarm.SwarmNo, cancellation);
+                    if (key is not null && await rosters.ReadAsync(scope.Db, new(swarm.SwarmId), cancellation) is { } roster
+                        && roster.MasterId != agent.Id && roster.Find(agent.Id) is { } member)
+                    {
+                        await notices.LeftAsync(scope, key, roster, member, cancellation);
+                    }
                 }
 
                 await scope.Db.Members.Where(m => m.AgentNo == no).ExecuteDeleteAsync(cancellation);

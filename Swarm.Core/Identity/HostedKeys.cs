@@ -10,7 +10,8 @@ public sealed class HostedKeys(IDbContextFactory<SwarmDb> databases, KeyVault va
     /// <exception cref="SwarmException"><see cref="SwarmError.KeyNotHeld"/>: the agent signs for itself, or is revoked.</exception>
     public async ValueTask<Key> OpenAsync(AgentProfile agent, CancellationToken cancellation)
     {
-        if (vault.Find(agent.Id) is { } open)
+        // Another replica may have given the agent a new key.
+        if (vault.Find(agent.Id) is { } open && open.PublicKey.Equals(agent.PublicKey))
         {
             return open;
         }

@@ -111,7 +111,8 @@ public sealed class KeyVault : IDisposable
     /// <summary>The signing key of a hosted agent, opened once and kept.</summary>
     public Key Open(AgentId agent, ReadOnlySpan<byte> sealedSeed, ReadOnlySpan<byte> publicKey)
     {
-        if (_open.TryGetValue(agent, out var key))
+        var current = PublicKey.Import(SignatureAlgorithm.Ed25519, publicKey, KeyBlobFormat.RawPublicKey);
+        if (_open.TryGetValue(agent, out var key) && key.PublicKey.Equals(current))
         {
             return key;
         }
@@ -124,7 +125,7 @@ public sealed class KeyVault : IDisposable
         var seed = Unseal(sealedSeed, publicKey);
         key = Key.Import(SignatureAlgorithm.Ed25519, seed, KeyBlobFormat.RawPrivateKey);
         CryptographicOperations.ZeroMemory(seed);
-        return _open.GetOrAdd(agent, key);
+        return _open.AddOrUpdate(agent, key, (_, open) => open.PublicKey.Equals(current) ? open : key);
     }
 
     /// <summary>Drops the key of an agent that was revoked.</summary>

@@ -57,6 +57,7 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     private readonly NpgsqlParameter<byte[]> _previous = new();
     private readonly NpgsqlParameter<byte[]> _root = new();
     private readonly ArrayBufferWriter<byte> _rootInput = new();
+    private bool _isBorrowed;
 
     private AcceptCommand(NpgsqlConnection connection)
     {
@@ -94,6 +95,9 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
         _command.Parameters.Add(_previous);
         _command.Parameters.Add(_root);
     }
+
+    /// <summary>The command on somebody else's connection, which stays open when the command is disposed.</summary>
+    public static AcceptCommand On(NpgsqlConnection connection) => new(connection) { _isBorrowed = true };
 
     public static async Task<AcceptCommand> OpenAsync(NpgsqlDataSource database, CancellationToken cancellation)
     {
@@ -159,7 +163,10 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _command.DisposeAsync();
-        await _connection.DisposeAsync();
+        if (!_isBorrowed)
+        {
+            await _connection.DisposeAsync();
+        }
     }
 
     private void Fill(IReadOnlyList<PendingMessage> batch)

@@ -47,6 +47,9 @@ public sealed class Envelope
     /// <summary>The key with which this node itself signed the message just now; null when somebody else did. It need not be verified then.</summary>
     public PublicKey? SignedHereWith { get; init; }
 
+    /// <summary>What the content of a system message asks for; null for every other message. Ignored when <see cref="Unchecked"/>.</summary>
+    public LifecycleEvent? Event { get; init; }
+
     /// <summary>The bytes that arrived. Must stay untouched until <see cref="Intake.AcceptAsync"/> has completed.</summary>
     public required ReadOnlyMemory<byte> Wire { get; init; }
 
@@ -78,6 +81,9 @@ public enum ReceiptStatus
 /// <param name="RetryAfterSeconds">With <see cref="SwarmError.TooBusy"/> and its like: whole seconds to wait, else 0.</param>
 public readonly record struct Receipt(ReceiptStatus Status, long Seq, int Recipients, SwarmError? Error, int RetryAfterSeconds)
 {
+    /// <summary>The message is the master's offer to make its receiver the master, and the receiver takes it (ASP §10.6).</summary>
+    public bool IsOfferTaken { get; init; }
+
     /// <summary>The sender's budget after this message; default when it was refused before it was counted.</summary>
     public RateDecision Budget { get; init; }
 

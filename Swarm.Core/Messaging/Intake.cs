@@ -10,7 +10,8 @@ using Swarm.Core.Swarms;
 namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
-public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
+public sealed class Intake(
+    Rosters rosters, GroupCommit commit, SwarmEvents events, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
     public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
@@ -61,7 +62,26 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
                 // A cached roster may lag behind a join or a new key: refuse only by a fresh one.
                 if (fresh)
                 {
-                    return Receipt.Refuse(refusal);
+                    if (roster is null || await events.RecallAsync(envelope, roster, cancellation) is not { } again)
+                    {
+                        return Receipt.Refuse(refusal);
+                    }
+
+                    // Another copy of the event that made it so.
+                    budget ??= limits.Take(RateKey.Sender(again.Sender));
+                    var copy = budget is { IsAllowed: true } ? await commit.CommitAsync(again, cancellation) : default;
+                    switch (copy.Status)
+                    {
+                        case CommitStatus.Stale:
+                            rosters.Forget(envelope.SwarmId);
+                            continue;
+                        case CommitStatus.IdReused:
+                            return Receipt.Refuse(refusal);
+                        case default(CommitStatus):
+                            return Receipt.Refuse(SwarmError.RateLimited, budget.Value.RetryAfterSeconds) with { Budget = budget.Value };
+                        default:
+                            return ToReceipt(copy, 1) with { Budget = budget.Value };
+                    }
                 }
 
                 fresh = true;
@@ -76,11 +96,18 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
 
             // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
             var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
-            var result = await commit.CommitAsync(Pend(envelope, sender!, roster, listeners), cancellation);
+            var pending = Pend(envelope, sender!, roster, listeners);
+            var result = envelope.Event?.Plan(roster, sender!, envelope.Recipient) is { } change
+                ? await events.AcceptAsync(
+                    pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", current => PlanAgain(envelope, current), cancellation)
+                : await commit.CommitAsync(pending, cancellation);
             if (result.Status != CommitStatus.Stale)
             {
                 var deaf = result.Status == CommitStatus.Accepted ? recipients.Length - listeners.Length : 0;
-                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length) with { Budget = budget.Value };
+                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length) with
+                {
+                    Budget = budget.Value, IsOfferTaken = IsOfferTaken(envelope, roster, sender!, result),
+                };
             }
 
             rosters.Forget(envelope.SwarmId);
@@ -88,6 +115,23 @@ public sealed class Intake(Rosters rosters, GroupCommit commit, RateLimiter limi
 
         return Receipt.Refuse(SwarmError.TooBusy, retryAfterSeconds: 1);
     }
+
+    /// <summary>The checks of an event by another version of its swarm; null when they refuse it, or leave nothing to do.</summary>
+    private static (PendingMessage Message, LifecycleChange Change)? PlanAgain(Envelope envelope, Roster roster)
+    {
+        PublicKey? verifiedWith = null;
+        if (CheckAuthority(envelope, roster, ref verifiedWith, out var sender, out var recipients) is not null
+            || envelope.Event!.Plan(roster, sender!, envelope.Recipient) is not { } change)
+        {
+            return null;
+        }
+
+        return (Pend(envelope, sender!, roster, roster.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients), change);
+    }
+
+    private static bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
+        envelope is { Event: { } offer, Door: { } door } && result.Status is CommitStatus.Accepted or CommitStatus.Duplicate
+        && offer.IsOfferTo(roster.Find(door), roster, sender, envelope.Recipient);
 
     private SwarmError? CheckLimits(Envelope envelope)
     {

@@ -30,10 +30,10 @@ public enum MailAction
 }
 
 /// <summary>A delivery as a mail program shows it (ASP §9.1).</summary>
-/// <param name="Recipient">The recipient on the wire: a name or <c>broadcast</c>.</param>
+/// <param name="Recipient">The recipient on the wire: a name or <c>broadcast</c>; null for what the node itself noted.</param>
 /// <param name="Text">The stored text (ASP §5.3), whole.</param>
 public sealed record MailItem(
-    long Seq, MessageId MessageId, SwarmId SwarmId, string Sender, string Recipient, MessageKind Kind, MailStatus Status,
+    long Seq, MessageId MessageId, SwarmId SwarmId, string Sender, string? Recipient, MessageKind Kind, MailStatus Status,
     DateTimeOffset ReceivedAt, DateTimeOffset? ReadAt, string Text);
 
 /// <param name="NextBefore">Ask again before this number for older ones; null when there are none.</param>
@@ -229,8 +229,8 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
         bytes = wire.Length;
         var message = MessageParser.Parse(wire);
         return new(
-            reader.GetInt64(0), message.MessageId, message.SwarmId, message.SenderId, message.Recipient, message.Kind,
+            reader.GetInt64(0), message.MessageId, message.SwarmId, message.SenderId, message.IsRecord ? null : message.Recipient, message.Kind,
             (MailStatus)reader.GetInt32(1), reader.GetFieldValue<DateTimeOffset>(2),
-            reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3), Toon.OfMessage(wire));
+            reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3), message.IsRecord ? message.Content : Toon.OfMessage(wire));
     }
 }

@@ -59,6 +59,13 @@ public sealed class PendingMessage : IValueTaskSource<CommitResult>
     /// <summary>Its deliveries are not made by the accept: it has many recipients, or its time has not come.</summary>
     public bool Later => Recipients.Length > GroupCommit.ExpandAbove || Envelope.DeliverAt is not null;
 
+    /// <summary>The same, checked against a later version of its swarm.</summary>
+    internal PendingMessage At(long swarmVersion) => new()
+    {
+        Envelope = Envelope, Sender = Sender, Fingerprint = Fingerprint, SwarmNo = SwarmNo, SwarmVersion = swarmVersion,
+        Recipients = Recipients, SentAt = SentAt, Trace = Trace,
+    };
+
     internal ValueTask<CommitResult> Completion => new(this, _source.Version);
 
     internal void Complete(CommitResult result) => _source.SetResult(result);

@@ -184,6 +184,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
         ExpiresAt = draft.ExpiresAt,
         DeliverAt = draft.DeliverAt,
         SignedBytes = digest,
+        Event = message.Kind == MessageKind.System ? LifecycleEvent.Read(StrictUtf8.GetBytes(message.Content)) : null,
         Signature = signature,
         SignedHereWith = draft.Signature is null && from.Kind == AgentKind.Hosted ? from.PublicKey : null,
         Wire = MessageWriter.Write(message),

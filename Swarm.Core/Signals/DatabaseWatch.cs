@@ -110,7 +110,7 @@ public sealed partial class DatabaseWatch(
             """
             select pg_snapshot_xmin(pg_current_snapshot()), null::bigint[]
             union all
-            select null, recipients from audit_entries where xid >= $1 and kind in (1, 3) and $2
+            select null, recipients from audit_entries where xid >= $1 and recipients is not null and $2
             """,
             connection);
         command.Parameters.Add(new() { Value = _horizon, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });

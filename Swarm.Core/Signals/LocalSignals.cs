@@ -9,6 +9,9 @@ public sealed class LocalSignals
     /// <summary>No agent has this number: whoever makes the deliveries of large and scheduled messages subscribes to it.</summary>
     public static readonly AgentId Expansions = new(0);
 
+    /// <summary>No agent has this number: whoever fetches the keys of announced members subscribes to it.</summary>
+    public static readonly AgentId Introductions = new(-1);
+
     private readonly ConcurrentDictionary<AgentId, InboxSubscription[]> _waiting = new();
 
     private volatile SignalObserver[] _observers = [];

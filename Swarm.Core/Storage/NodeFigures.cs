@@ -17,7 +17,7 @@ public sealed class NodeFigures(NpgsqlDataSource database)
             """
             select (select node_id from node),
                    (select count(*) from agents where name is not null and revoked_at is null),
-                   (select count(*) from swarms),
+                   (select count(*) from swarms where dissolved_at is null),
                    case when c.reltuples > $1 then c.reltuples::bigint else (select count(*) from messages) end
             from pg_class c where c.oid = 'messages'::regclass
             """);

@@ -21,6 +21,8 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
 
     public DbSet<InviteRow> Invites => Set<InviteRow>();
 
+    public DbSet<JoinRequestRow> JoinRequests => Set<JoinRequestRow>();
+
     public DbSet<MuteRow> Mutes => Set<MuteRow>();
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
@@ -48,6 +50,7 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
             e.Property(x => x.MemberNo).UseIdentityAlwaysColumn();
         });
         modelBuilder.Entity<InviteRow>(e => e.ToTable("invites").HasKey(x => x.TokenHash));
+        modelBuilder.Entity<JoinRequestRow>(e => e.ToTable("join_requests").HasKey(x => new { x.SwarmNo, x.Name }));
         modelBuilder.Entity<MuteRow>(e =>
         {
             e.ToTable("mutes").HasKey(x => x.MuteNo);

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
@@ -12,7 +13,10 @@ public sealed record RemoteRoster(SwarmId SwarmId, string SwarmName, IReadOnlyLi
 /// <summary>Swarms whose master lives on another node: what this node knows of them is what the master told at the join (ASP §10.2).</summary>
 public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvider time)
 {
-    /// <summary>Keeps the swarm and its roster after the master has admitted the applicant. A roster that is known only grows; pinned keys stay.</summary>
+    /// <summary>
+    /// Keeps the swarm and its roster after the master has admitted the applicant. Where it is known already this repairs drift (ASP §10.6): who is
+    /// missing in the answer goes, who is new comes, pinned keys stay. Where no agent of this node is a member any more, it starts over.
+    /// </summary>
     /// <exception cref="SwarmException">
     /// <see cref="SwarmError.PeerUnreachable"/>: the answer is not usable; <see cref="SwarmError.AlreadyMember"/>: the name belongs to another key there;
     /// <see cref="SwarmError.SwarmExists"/>: this node knows a swarm of that id with another master.
@@ -28,11 +32,8 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvi
                 if (roster is not null)
                 {
                     await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
-                    roster = (await rosters.ReadAsync(scope.Db, answer.SwarmId, cancellation))!;
-                    if (roster.Master is not { Kind: AgentKind.Remote } known || !known.RawKey.AsSpan().SequenceEqual(master.Key))
-                    {
-                        throw new SwarmException(SwarmError.SwarmExists, "This node knows a swarm of that id with another master.");
-                    }
+                    roster = await ReconcileAsync(
+                        scope, (await rosters.ReadAsync(scope.Db, answer.SwarmId, cancellation))!, applicant, master, others, cancellation);
                 }
 
                 var swarmNo = roster?.SwarmNo ?? await CreateAsync(scope, answer, master, cancellation);
@@ -57,6 +58,61 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvi
         rosters.Forget(answer.SwarmId);
         var joined = (await rosters.GetAsync(answer.SwarmId, cancellation))!;
         return new(false, joined.Id, joined.Name, [.. joined.Members.Select(m => m.ToEntry())]);
+    }
+
+    /// <summary>Takes out who the master does not list any more; agents of this node stay until they leave or are told that they were kicked.</summary>
+    private async Task<Roster> ReconcileAsync(
+        DecisionScope scope, Roster known, AgentProfile applicant, Peer master, List<Peer> others, CancellationToken cancellation)
+    {
+        var db = scope.Db;
+        if (await db.Swarms.AnyAsync(
+                s => s.SwarmNo == known.SwarmNo
+                    && (s.DissolvedAt != null || db.Agents.Any(a => a.AgentNo == s.MasterNo && a.Kind != AgentKind.Remote)), cancellation))
+        {
+            throw new SwarmException(SwarmError.SwarmExists, "This node knows a swarm of that id with another master, or as dissolved.");
+        }
+
+        var startsOver = known.Members.All(m => m.Kind == AgentKind.Remote);
+        if (!startsOver && known.Master?.RawKey.AsSpan().SequenceEqual(master.Key) != true)
+        {
+            throw new SwarmException(SwarmError.SwarmExists, "This node knows a swarm of that id with another master.");
+        }
+
+        var listed = others.Prepend(master).Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (var member in known.Members)
+        {
+            if (member.Kind == AgentKind.Remote && (startsOver || !listed.Contains(member.Name) || member.Name == applicant.Name))
+            {
+                await RosterChanges.RemoveAsync(scope, known.SwarmNo, member, cancellation);
+            }
+        }
+
+        if (startsOver && await RemoteAgentAsync(scope, master, cancellation) is { } no)
+        {
+            // Announcements of the time before say nothing any more.
+            await db.Database.ExecuteSqlAsync($"delete from introductions where swarm_no = {known.SwarmNo}", cancellation);
+            await scope.Db.Swarms.Where(s => s.SwarmNo == known.SwarmNo).ExecuteUpdateAsync(s => s.SetProperty(x => x.MasterNo, no), cancellation);
+        }
+
+        await ConfirmAsync(scope, known.SwarmNo, others.Prepend(master), cancellation);
+        return (await rosters.ReadAsync(scope.Db, known.Id, cancellation))!;
+    }
+
+    /// <summary>The master lists the key that is pinned: it is confirmed as of now.</summary>
+    private async Task ConfirmAsync(DecisionScope scope, long swarmNo, IEnumerable<Peer> listed, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            """
+            update members m set key_confirmed_at = $4 from unnest($2::text[], $3::bytea[]) u (name, key)
+            where m.swarm_no = $1 and m.name = u.name and m.public_key = u.key
+            """,
+            scope.Connection);
+        var peers = listed.ToList();
+        command.Parameters.Add(new() { Value = swarmNo });
+        command.Parameters.Add(new() { Value = peers.ConvertAll(p => p.Name).ToArray() });
+        command.Parameters.Add(new() { Value = peers.ConvertAll(p => p.Key).ToArray() });
+        command.Parameters.Add(new() { Value = time.GetUtcNow().UtcDateTime });
+        await command.ExecuteNonQueryAsync(cancellation);
     }
 
     private static (Peer Master, List<Peer> Others) Check(AgentProfile applicant, InviteClaims claims, RemoteRoster answer)
@@ -131,37 +187,11 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvi
         }
     }
 
-    private static async Task<long?> FindAsync(DecisionScope scope, byte[] key, AgentKind[] kinds, CancellationToken cancellation) =>
-        await scope.Db.Agents.AsNoTracking().Where(a => kinds.Contains(a.Kind) && a.PublicKey == key && a.RevokedAt == null)
-            .Select(a => (long?)a.AgentNo).FirstOrDefaultAsync(cancellation);
+    private Task<long?> RemoteAgentAsync(DecisionScope scope, Peer peer, CancellationToken cancellation) =>
+        RosterChanges.FindOrAddRemoteAsync(scope, peer.Endpoint, peer.Key, time.GetUtcNow(), cancellation);
 
-    private async Task<long?> RemoteAgentAsync(DecisionScope scope, Peer peer, CancellationToken cancellation)
-    {
-        if (await FindAsync(scope, peer.Key, [AgentKind.Hosted, AgentKind.External], cancellation) is not null)
-        {
-            return null;
-        }
-
-        if (await FindAsync(scope, peer.Key, [AgentKind.Remote], cancellation) is { } known)
-        {
-            return known;
-        }
-
-        var row = new AgentRow { Kind = AgentKind.Remote, Endpoint = peer.Endpoint, PublicKey = peer.Key, CreatedAt = time.GetUtcNow() };
-        scope.Db.Agents.Add(row);
-        await scope.Db.SaveChangesAsync(cancellation);
-        await scope.Db.Database.ExecuteSqlAsync($"insert into mailboxes (recipient_no) values ({row.AgentNo})", cancellation);
-        return row.AgentNo;
-    }
-
-    private async Task AddAsync(DecisionScope scope, long swarmNo, long agentNo, Peer peer, CancellationToken cancellation)
-    {
-        scope.Db.Members.Add(new()
-        {
-            SwarmNo = swarmNo, AgentNo = agentNo, Name = peer.Name, Endpoint = peer.Endpoint, PublicKey = peer.Key, JoinedAt = time.GetUtcNow(),
-        });
-        await scope.Db.SaveChangesAsync(cancellation);
-    }
+    private Task AddAsync(DecisionScope scope, long swarmNo, long agentNo, Peer peer, CancellationToken cancellation) =>
+        RosterChanges.AddAsync(scope, swarmNo, agentNo, peer.Name, peer.Endpoint, peer.Key, time.GetUtcNow(), cancellation);
 
     private sealed record Peer(string Name, string Endpoint, byte[] Key);
 }

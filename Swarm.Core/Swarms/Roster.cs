@@ -15,6 +15,9 @@ namespace Swarm.Core.Swarms;
 /// <param name="JoinedAt">When it joined.</param>
 public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string Endpoint, PublicKey Key, byte[] RawKey, DateTimeOffset JoinedAt)
 {
+    /// <summary>When the pinned key was last confirmed or rotated; null: not since the join.</summary>
+    public DateTimeOffset? KeyConfirmedAt { get; init; }
+
     public RosterEntry ToEntry() => new(Name, Endpoint, Convert.ToBase64String(RawKey), JoinedAt);
 }
 

@@ -114,7 +114,7 @@ public sealed class Rosters
             join a in db.Agents.AsNoTracking() on m.AgentNo equals a.AgentNo
             where m.SwarmNo == row.SwarmNo
             orderby m.MemberNo
-            select new { m.AgentNo, a.Kind, m.Name, m.Endpoint, m.PublicKey, m.JoinedAt }).ToListAsync(cancellation);
+            select new { m.AgentNo, a.Kind, m.Name, m.Endpoint, m.PublicKey, m.JoinedAt, m.KeyConfirmedAt }).ToListAsync(cancellation);
         var swarmId = row.SwarmId;
         var mutes = await (
             from u in db.Mutes.AsNoTracking()
@@ -123,7 +123,10 @@ public sealed class Rosters
             select u).ToListAsync(cancellation);
         return new(
             row,
-            [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.PublicKey, m.JoinedAt))],
+            [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.PublicKey, m.JoinedAt)
+            {
+                KeyConfirmedAt = m.KeyConfirmedAt,
+            })],
             RosterMutes.Of(mutes),
             loadedAt);
     }

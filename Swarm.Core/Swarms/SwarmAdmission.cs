@@ -6,21 +6,25 @@ using Swarm.Core.Messaging.AgentSwarm;
 
 namespace Swarm.Core.Swarms;
 
-/// <summary>Lets agents into swarms by invite (ASP §6.3, §8.2), at the master's side.</summary>
-public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDirectory directory, TimeProvider time)
+/// <summary>Somebody who waits for the master's word.</summary>
+public sealed record JoinRequestEntry(string Name, string Endpoint, string PublicKey, DateTimeOffset RequestedAt, DateTimeOffset ExpiresAt);
+
+/// <summary>Lets agents into swarms by invite (ASP §6.3, §8.2), at the master's side, and keeps those who wait for its approval.</summary>
+public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDirectory directory, SwarmNotices notices, TimeProvider time)
 {
+    /// <summary>The most that wait for approval, or were rejected, in one swarm.</summary>
+    public const int RequestsMax = 1_000;
+
+    /// <summary>How long a request waits, and how long a rejection is remembered.</summary>
+    public static readonly TimeSpan RequestLifetime = TimeSpan.FromDays(30);
+
     /// <summary>The most members of a swarm.</summary>
     public const int MembersMax = 20_000;
 
     /// <summary>Admits a peer that asked at the door of <paramref name="host"/>, which must be the swarm's master.</summary>
     /// <exception cref="SwarmException">In the order of ASP §6.3: token, swarm, signature, claims, expiry, revocation, uses; then the applicant's key.</exception>
     public Task<JoinOutcome> AdmitAsync(AgentProfile host, JoinApplication application, CancellationToken cancellation) =>
-        AdmitAsync(
-            host,
-            InviteToken.Parse(application.Token),
-            application.Name,
-            scope => RemoteAgentAsync(scope, application, cancellation),
-            cancellation);
+        AdmitAsync(host, InviteToken.Parse(application.Token), application.Name, () => Read(application), cancellation);
 
     /// <summary>Admits an agent of this node into a swarm whose master is an agent of this node as well.</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.RemoteMaster"/>, or as for a peer.</exception>
@@ -35,18 +39,92 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
         }
 
         return await AdmitAsync(
-            host,
-            token,
-            applicant.Name,
-            _ => Task.FromResult((applicant.Id.Value, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey))),
+            host, token, applicant.Name,
+            () => new(applicant.Id.Value, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey)), cancellation);
+    }
+
+    /// <summary>Who waits, in the order of their names, after <paramref name="after"/>. Only the master sees it.</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.UnknownSwarm"/> to strangers, <see cref="SwarmError.NotMaster"/> to members.</exception>
+    public async Task<IReadOnlyList<JoinRequestEntry>> ListRequestsAsync(
+        AgentProfile master, SwarmId swarm, string after, int limit, CancellationToken cancellation)
+    {
+        var roster = GetAsMaster(await rosters.GetFreshAsync(swarm, cancellation), master);
+        var now = time.GetUtcNow();
+        var rows = await decisions.ReadAsync(
+            db => db.JoinRequests.AsNoTracking()
+                .Where(r => r.SwarmNo == roster.SwarmNo && r.RejectedAt == null && r.ExpiresAt > now && string.Compare(r.Name, after) > 0)
+                .OrderBy(r => r.Name).Take(limit).ToListAsync(cancellation),
+            cancellation);
+        return [.. rows.Select(r => new JoinRequestEntry(r.Name, r.Endpoint, Convert.ToBase64String(r.PublicKey), r.RequestedAt, r.ExpiresAt))];
+    }
+
+    /// <summary>Admits somebody who waits, or was rejected before; its invite is used up by this (ASP §8.2).</summary>
+    /// <exception cref="SwarmException">
+    /// <see cref="SwarmError.UnknownRequest"/>, <see cref="SwarmError.TokenRevoked"/> or <see cref="SwarmError.TokenExhausted"/>: its invite counts no
+    /// more; or as for a join.
+    /// </exception>
+    public Task ApproveAsync(AgentProfile master, SwarmId swarm, string name, CancellationToken cancellation) => DecideAsync(
+        master, swarm, name, "approved",
+        async (scope, roster, request) =>
+        {
+            if (roster.Find(name) is not null)
+            {
+                throw new SwarmException(SwarmError.AlreadyMember);
+            }
+
+            await scope.Db.JoinRequests.Where(r => r.SwarmNo == roster.SwarmNo && r.Name == name).ExecuteDeleteAsync(cancellation);
+            var invite = await scope.Db.Invites.AsNoTracking().SingleAsync(i => i.TokenHash == request.TokenHash, cancellation);
+            if (invite.RevokedAt is not null)
+            {
+                throw new SwarmException(SwarmError.TokenRevoked, reason: "token_revoked");
+            }
+
+            if (request.AgentNo is { } no && await scope.Db.Agents.AnyAsync(a => a.AgentNo == no && a.RevokedAt != null, cancellation))
+            {
+                throw new SwarmException(SwarmError.UnknownRequest, "The agent that asked is revoked.");
+            }
+
+            await AddMemberAsync(scope, roster, invite, name, () => new(request.AgentNo, request.Endpoint, request.PublicKey), cancellation);
+        },
+        cancellation);
+
+    /// <summary>Refuses somebody who waits; a repeat of its join is told so (ASP §8.2).</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.UnknownRequest"/>.</exception>
+    public Task RejectAsync(AgentProfile master, SwarmId swarm, string name, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        return DecideAsync(
+            master, swarm, name, "rejected",
+            (scope, roster, _) => scope.Db.JoinRequests.Where(r => r.SwarmNo == roster.SwarmNo && r.Name == name)
+                .ExecuteUpdateAsync(s => s.SetProperty(r => r.RejectedAt, now).SetProperty(r => r.ExpiresAt, now + RequestLifetime), cancellation),
             cancellation);
     }
+
+    private Task<bool> DecideAsync(
+        AgentProfile master, SwarmId swarm, string name, string word, Func<DecisionScope, Roster, JoinRequestRow, Task> act, CancellationToken cancellation) =>
+        decisions.RunAsync(
+            $"request of {name} to join swarm {swarm} {word} by {master.Name}",
+            async scope =>
+            {
+                var seen = GetAsMaster(await rosters.GetFreshAsync(swarm, cancellation), master);
+                await scope.LockSwarmAsync(seen.SwarmNo, cancellation);
+                var roster = GetAsMaster(await rosters.ReadAsync(scope.Db, swarm, cancellation), master);
+                var request = await FindRequestAsync(scope, roster, name, cancellation) ?? throw new SwarmException(SwarmError.UnknownRequest);
+                await act(scope, roster, request);
+                return true;
+            },
+            cancellation);
+
+    private static Roster GetAsMaster(Roster? roster, AgentProfile master) =>
+        roster?.Find(master.Id) is null ? throw new SwarmException(SwarmError.UnknownSwarm)
+        : roster.MasterId != master.Id ? throw new SwarmException(SwarmError.NotMaster)
+        : roster;
 
     private async Task<JoinOutcome> AdmitAsync(
         AgentProfile host,
         InviteToken token,
         string name,
-        Func<DecisionScope, Task<(long AgentNo, string Endpoint, byte[] PublicKey)>> applicant,
+        Func<Applicant> read,
         CancellationToken cancellation)
     {
         // Cheap refusals first, without a transaction; everything is checked again under the lock.
@@ -77,14 +155,66 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
 
                 if (roster.RequireApproval)
                 {
-                    return new JoinOutcome(true, roster.Id, roster.Name, []);
+                    return await WaitAsync(scope, roster, invite, name, read, cancellation);
                 }
 
-                await SpendAsync(scope, invite, cancellation);
-                await AddMemberAsync(scope, roster, name, await applicant(scope), cancellation);
-                return Accepted((await rosters.ReadAsync(scope.Db, token.SwarmId, cancellation))!);
+                return Accepted(await AddMemberAsync(scope, roster, invite, name, read, cancellation));
             },
             cancellation);
+    }
+
+    /// <summary>Stores one request for each name; a repeat updates nothing, and one that was rejected is told so (ASP §8.2, W-16).</summary>
+    private async Task<JoinOutcome> WaitAsync(
+        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Applicant> read, CancellationToken cancellation)
+    {
+        var pending = new JoinOutcome(true, roster.Id, roster.Name, []);
+        switch (await FindRequestAsync(scope, roster, name, cancellation))
+        {
+            case { RejectedAt: null }:
+                return pending;
+            case not null:
+                throw new SwarmException(SwarmError.JoinRejected, reason: "join_rejected");
+        }
+
+        if (invite.MaxUses is { } max && invite.Uses >= max)
+        {
+            throw new SwarmException(SwarmError.TokenExhausted, reason: "max_uses_exceeded");
+        }
+
+        var applicant = read();
+        CheckRoom(roster, name);
+        if (roster.Members.Any(m => m.RawKey.AsSpan().SequenceEqual(applicant.PublicKey)))
+        {
+            throw KeyIsMember();
+        }
+
+        if (await scope.Db.JoinRequests.CountAsync(r => r.SwarmNo == roster.SwarmNo, cancellation) >= RequestsMax)
+        {
+            throw new SwarmException(SwarmError.LimitReached, $"At most {RequestsMax} requests to join a swarm are kept; the master has to decide on some.");
+        }
+
+        var now = time.GetUtcNow();
+        scope.Db.JoinRequests.Add(new()
+        {
+            SwarmNo = roster.SwarmNo,
+            Name = name,
+            AgentNo = applicant.AgentNo,
+            Endpoint = applicant.Endpoint,
+            PublicKey = applicant.PublicKey,
+            TokenHash = invite.TokenHash,
+            RequestedAt = now,
+            ExpiresAt = now + RequestLifetime,
+        });
+        await scope.Db.SaveChangesAsync(cancellation);
+        return pending;
+    }
+
+    /// <summary>The request of that name, after those that have expired are gone.</summary>
+    private async Task<JoinRequestRow?> FindRequestAsync(DecisionScope scope, Roster roster, string name, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        await scope.Db.JoinRequests.Where(r => r.SwarmNo == roster.SwarmNo && r.ExpiresAt <= now).ExecuteDeleteAsync(cancellation);
+        return await scope.Db.JoinRequests.AsNoTracking().FirstOrDefaultAsync(r => r.SwarmNo == roster.SwarmNo && r.Name == name, cancellation);
     }
 
     private static Task<bool> IsRevokedAsync(Storage.SwarmDb db, InviteToken token, CancellationToken cancellation)
@@ -140,12 +270,38 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
         }
     }
 
-    private async Task AddMemberAsync(
-        DecisionScope scope,
-        Roster roster,
-        string name,
-        (long AgentNo, string Endpoint, byte[] PublicKey) applicant,
-        CancellationToken cancellation)
+    /// <summary>Uses the invite up, adds the member, and tells: the master's inbox of one from elsewhere, and every remote member (ASP §10.2).</summary>
+    private async Task<Roster> AddMemberAsync(
+        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Applicant> read, CancellationToken cancellation)
+    {
+        await SpendAsync(scope, invite, cancellation);
+        var applicant = read();
+        CheckRoom(roster, name);
+        var now = time.GetUtcNow();
+        var no = applicant.AgentNo
+            ?? await RosterChanges.FindOrAddForeignAsync(scope, applicant.Endpoint, applicant.PublicKey, now, cancellation);
+        if (roster.Find(new AgentId(no)) is not null)
+        {
+            throw KeyIsMember();
+        }
+
+        await RosterChanges.AddAsync(scope, roster.SwarmNo, no, name, applicant.Endpoint, applicant.PublicKey, now, cancellation);
+        var changed = (await rosters.ReadAsync(scope.Db, roster.Id, cancellation))!;
+        var (master, joined) = (changed.Master!, changed.Find(name)!);
+        if (joined.Kind == AgentKind.Remote)
+        {
+            await notices.RecordJoinAsync(scope, changed, master, joined, cancellation);
+        }
+
+        if (await directory.FindAsync(master.Agent, cancellation) is { } profile && await notices.OpenAsync(profile, cancellation) is { } key)
+        {
+            await notices.JoinedAsync(scope, key, changed, master, joined, cancellation);
+        }
+
+        return changed;
+    }
+
+    private static void CheckRoom(Roster roster, string name)
     {
         if (!AgentName.IsValidForLocal(name))
         {
@@ -156,49 +312,21 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
         {
             throw new SwarmException(SwarmError.LimitReached, $"A swarm has at most {MembersMax} members.");
         }
-
-        if (roster.Find(new AgentId(applicant.AgentNo)) is not null)
-        {
-            throw new SwarmException(SwarmError.AlreadyMember, "An agent with this key is a member under another name.");
-        }
-
-        scope.Db.Members.Add(new()
-        {
-            SwarmNo = roster.SwarmNo,
-            AgentNo = applicant.AgentNo,
-            Name = name,
-            Endpoint = applicant.Endpoint,
-            PublicKey = applicant.PublicKey,
-            JoinedAt = time.GetUtcNow(),
-        });
-        await scope.Db.SaveChangesAsync(cancellation);
     }
 
-    /// <summary>
-    /// A peer is known by its key: the same key is the same agent in every swarm. It never becomes one of our own agents,
-    /// because nothing in a join proves that the applicant holds the key.
-    /// </summary>
-    private async Task<(long AgentNo, string Endpoint, byte[] PublicKey)> RemoteAgentAsync(
-        DecisionScope scope, JoinApplication application, CancellationToken cancellation)
+    private static SwarmException KeyIsMember() => new(SwarmError.AlreadyMember, "An agent with this key is a member under another name.");
+
+    /// <summary>It never becomes one of our own agents, because nothing in a join proves that the applicant holds the key (ADR 0004).</summary>
+    private static Applicant Read(JoinApplication application)
     {
         var key = PublicKeyText.Parse(application.PublicKey).Export(KeyBlobFormat.RawPublicKey);
-        if (!Agents.IsValidEndpoint(application.Endpoint))
-        {
-            throw new SwarmException(SwarmError.InvalidRequest, "The endpoint is not an https URL.");
-        }
-
-        var known = await scope.Db.Agents.AsNoTracking()
-            .FirstOrDefaultAsync(a => a.Kind == AgentKind.Remote && a.PublicKey == key, cancellation);
-        if (known is null)
-        {
-            known = new() { Kind = AgentKind.Remote, Endpoint = application.Endpoint, PublicKey = key, CreatedAt = time.GetUtcNow() };
-            scope.Db.Agents.Add(known);
-            await scope.Db.SaveChangesAsync(cancellation);
-            await scope.Db.Database.ExecuteSqlAsync($"insert into mailboxes (recipient_no) values ({known.AgentNo})", cancellation);
-        }
-
-        return (known.AgentNo, application.Endpoint, key);
+        return Agents.IsValidEndpoint(application.Endpoint)
+            ? new(null, application.Endpoint, key)
+            : throw new SwarmException(SwarmError.InvalidRequest, "The endpoint is not an https URL.");
     }
 
     private static JoinOutcome Accepted(Roster roster) => new(false, roster.Id, roster.Name, [.. roster.Members.Select(m => m.ToEntry())]);
+
+    /// <param name="AgentNo">An agent of this node; null for one that lives elsewhere.</param>
+    private sealed record Applicant(long? AgentNo, string Endpoint, byte[] PublicKey);
 }

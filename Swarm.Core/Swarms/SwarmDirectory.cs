@@ -33,7 +33,7 @@ public sealed class SwarmDirectory(IDbContextFactory<SwarmDb> databases)
         var no = agent?.Value;
         var rows = await (
             from s in db.Swarms.AsNoTracking()
-            where s.SwarmNo > after && (no == null || db.Members.Any(m => m.SwarmNo == s.SwarmNo && m.AgentNo == no))
+            where s.SwarmNo > after && s.DissolvedAt == null && (no == null || db.Members.Any(m => m.SwarmNo == s.SwarmNo && m.AgentNo == no))
             orderby s.SwarmNo
             select new
             {

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
+using Swarm.Core.Messaging.AgentSwarm;
 
 namespace Swarm.Core.Swarms;
 
@@ -11,7 +12,7 @@ public sealed record SwarmSettings(bool AllowMemberInvite, bool RequireApproval)
 /// <summary>A new invite: its URL is shown once, its hash counts and revokes it.</summary>
 public sealed record IssuedInvite(string Url, string TokenHash, DateTimeOffset? ExpiresAt, int? MaxUses);
 
-/// <summary>What members do to a swarm: create, invite, leave, kick (ASP §10). Joining is in <see cref="SwarmAdmission"/>.</summary>
+/// <summary>What members do to a swarm: create, invite, leave, kick, transfer, dissolve (ASP §10). Joining is in <see cref="SwarmAdmission"/>.</summary>
 public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedKeys keys, SwarmNotices notices, TimeProvider time)
 {
     /// <summary>The longest name of a swarm, in characters (ASP §8.2).</summary>
@@ -186,30 +187,100 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
             ? roster
             : throw new SwarmException(SwarmError.UnknownSwarm);
 
-    private async Task RemoveAsync(
-        string what, Roster roster, Func<Roster, Member?> choose, Func<DecisionScope, Roster, Member, Task<AgentId[]>>? tell,
-        CancellationToken cancellation)
+    /// <summary>
+    /// Makes another member the master, if it accepts (ASP §10.6). Until then nothing changes; from then on the new one decides.
+    /// </summary>
+    /// <param name="offer">Asks a member that lives elsewhere; true when it accepted. An agent that this node signs for accepts, one that signs for itself does not.</param>
+    /// <exception cref="SwarmException">
+    /// <see cref="SwarmError.NotMaster"/>, <see cref="SwarmError.NotAMember"/> for the successor, <see cref="SwarmError.TransferDeclined"/>,
+    /// <see cref="SwarmError.KeyNotHeld"/>: the master signs for itself, so it must announce the transfer itself.
+    /// </exception>
+    public async Task<Roster> TransferAsync(
+        AgentProfile by, SwarmId swarm, string successor, Func<AspMessage, Member, CancellationToken, Task<bool>> offer, CancellationToken cancellation)
     {
-        var told = await decisions.RunAsync(
+        var roster = await GetAsMemberAsync(by, swarm, cancellation);
+        var (master, chosen) = ChooseSuccessor(roster, by, successor);
+        var key = await keys.OpenAsync(by, cancellation);
+        if (!(chosen.Kind == AgentKind.Remote ? await offer(notices.Offer(key, roster, master, chosen), chosen, cancellation) : chosen.Kind == AgentKind.Hosted))
+        {
+            throw new SwarmException(SwarmError.TransferDeclined);
+        }
+
+        // Accepted: not to be given up because the caller hangs up.
+        await decisions.RunAsync(
+            $"swarm {swarm} transferred by {by.Name} to {successor}",
+            async scope =>
+            {
+                await scope.LockSwarmAsync(roster.SwarmNo, CancellationToken.None);
+                var current = await rosters.ReadAsync(scope.Db, swarm, CancellationToken.None) ?? throw new SwarmException(SwarmError.UnknownSwarm);
+                var (old, member) = ChooseSuccessor(current, by, successor);
+                if (member.Agent != chosen.Agent)
+                {
+                    throw new SwarmException(SwarmError.NotAMember, "The member that accepted has left meanwhile.");
+                }
+
+                await RosterChanges.CrownAsync(scope, current, member, CancellationToken.None);
+                await notices.MasterChangedAsync(scope, key, current, old, member, CancellationToken.None);
+                return true;
+            },
+            CancellationToken.None);
+        return roster;
+    }
+
+    /// <summary>Ends the swarm: everybody is told, nobody is a member any more; inboxes stay (ASP §10.6).</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.NotMaster"/>.</exception>
+    public async Task<Roster> DissolveAsync(AgentProfile by, SwarmId swarm, string reason, CancellationToken cancellation)
+    {
+        var roster = await GetAsMemberAsync(by, swarm, cancellation);
+        var key = await notices.OpenAsync(by, cancellation);
+        await decisions.RunAsync(
+            $"swarm {swarm} dissolved by {by.Name}: {reason.Replace('\0', ' ')}",
+            async scope =>
+            {
+                await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
+                var current = await rosters.ReadAsync(scope.Db, swarm, cancellation) ?? throw new SwarmException(SwarmError.UnknownSwarm);
+                var master = current.Master is { } found && found.Agent == by.Id ? found : throw new SwarmException(SwarmError.NotMaster);
+                if (key is not null)
+                {
+                    await notices.DissolvedAsync(scope, key, current, master, reason, cancellation);
+                }
+
+                await RosterChanges.DissolveAsync(scope, current, time.GetUtcNow(), cancellation);
+                return true;
+            },
+            cancellation);
+        return roster;
+    }
+
+    private static (Member Master, Member Successor) ChooseSuccessor(Roster roster, AgentProfile by, string successor)
+    {
+        if (roster.Master is not { } master || master.Agent != by.Id)
+        {
+            throw new SwarmException(SwarmError.NotMaster);
+        }
+
+        var chosen = roster.Find(successor) ?? throw new SwarmException(SwarmError.NotAMember);
+        return chosen.Agent != by.Id ? (master, chosen) : throw new SwarmException(SwarmError.InvalidRequest, "The agent is the master already.");
+    }
+
+    private Task<bool> RemoveAsync(
+        string what, Roster roster, Func<Roster, Member?> choose, Func<DecisionScope, Roster, Member, Task>? tell, CancellationToken cancellation) =>
+        decisions.RunAsync(
             what,
             async scope =>
             {
                 await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
                 var current = await rosters.ReadAsync(scope.Db, roster.Id, cancellation) ?? throw new SwarmException(SwarmError.UnknownSwarm);
                 var member = choose(current) ?? throw new SwarmException(SwarmError.NotAMember);
-                await scope.Db.Members.Where(m => m.SwarmNo == roster.SwarmNo && m.AgentNo == member.Agent.Value).ExecuteDeleteAsync(cancellation);
-                if (member.Kind == AgentKind.Remote)
+                await RosterChanges.RemoveAsync(scope, roster.SwarmNo, member, cancellation);
+                if (tell is not null)
                 {
-                    // What is still on its way to it, its notice above all, goes where it was as this member.
-                    await scope.Db.Agents.Where(a => a.AgentNo == member.Agent.Value)
-                        .ExecuteUpdateAsync(s => s.SetProperty(a => a.Endpoint, member.Endpoint), cancellation);
+                    await tell(scope, current, member);
                 }
 
-                return tell is null ? [] : await tell(scope, current, member);
+                return true;
             },
             cancellation);
-        notices.Signal(told);
-    }
 
     private static bool IsText(string text)
     {

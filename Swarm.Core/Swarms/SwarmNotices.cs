@@ -1,6 +1,6 @@
+using System.Security.Cryptography;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NpgsqlTypes;
 using NSec.Cryptography;
@@ -13,11 +13,11 @@ using Swarm.Core.Signals;
 namespace Swarm.Core.Swarms;
 
 /// <summary>
-/// System messages by which the other nodes of a swarm learn that a member left or was kicked (ASP §10.3, §10.4). They are stored in the
-/// transaction of the change, so there is never one without the other, and are pushed like every message until each node has them.
+/// System messages by which the other nodes of a swarm learn of its changes (ASP §10). They are stored in the transaction of the change, so
+/// there is never one without the other, and are pushed like every message until each node has them.
 /// Local members need none: the roster that they share is already changed.
 /// </summary>
-public sealed class SwarmNotices(HostedKeys keys, ISignalBus signals, TimeProvider time)
+public sealed class SwarmNotices(HostedKeys keys, TimeProvider time)
 {
     private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -34,43 +34,118 @@ public sealed class SwarmNotices(HostedKeys keys, ISignalBus signals, TimeProvid
         }
     }
 
+    /// <summary>
+    /// Notes in the master's own inbox that somebody from elsewhere has joined (ASP §10.2): JSON text, with spaces, as the reference stores it. The
+    /// node made it, so nobody signed it, and nobody is woken by it.
+    /// </summary>
+    internal async Task RecordJoinAsync(DecisionScope scope, Roster roster, Member master, Member joined, CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        var message = new AspMessage
+        {
+            MessageId = new(Guid.NewGuid()),
+            Timestamp = AspTimestamp.Format(now),
+            SenderId = joined.Name,
+            SenderEndpoint = joined.Endpoint,
+            Recipient = "",
+            SwarmId = roster.Id,
+            Kind = MessageKind.System,
+            Content =
+                $$"""{"type": "system", "action": "member_joined", "swarm_id": "{{roster.Id}}", "agent_id": {{Text(joined.Name)}}, "initiated_by": null, "reason": null, "endpoint": {{Text(joined.Endpoint)}}, "joined_at": "{{AspTimestamp.Format(joined.JoinedAt)}}"}""",
+        };
+        var wire = MessageWriter.Write(message);
+        await using var command = new NpgsqlCommand("select accept_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", scope.Connection);
+        foreach (var value in new object[]
+            {
+                joined.Agent.Value, message.MessageId.Value, SHA256.HashData(wire), roster.SwarmNo, (short)Protocol.AgentSwarm,
+                (short)MessageKind.System, (short)Priority.Normal, wire, master.Agent.Value, now.UtcDateTime,
+            })
+        {
+            command.Parameters.Add(new() { Value = value });
+        }
+
+        await command.ExecuteNonQueryAsync(cancellation);
+        scope.Tell([master.Agent]);
+    }
+
+    /// <summary>Tells the remote members but the joined one.</summary>
+    internal Task JoinedAsync(DecisionScope scope, Key key, Roster roster, Member master, Member joined, CancellationToken cancellation) => SendAsync(
+        scope, key, roster, master, AgentName.Broadcast, Remotes(roster, master, joined),
+        $$"""{"type": "system", "action": "member_joined", "swarm_id": "{{roster.Id}}", "agent_id": {{Text(joined.Name)}}, "endpoint": {{Text(joined.Endpoint)}}, "joined_at": "{{AspTimestamp.Format(joined.JoinedAt)}}"}""",
+        time.GetUtcNow(), cancellation);
+
     /// <summary>Tells the remote members, of whom the leaving one is none any more.</summary>
-    /// <returns>Whom to signal after the commit.</returns>
-    internal Task<AgentId[]> LeftAsync(DecisionScope scope, Key key, Roster roster, Member leaver, CancellationToken cancellation) =>
+    internal Task LeftAsync(DecisionScope scope, Key key, Roster roster, Member leaver, CancellationToken cancellation) =>
         SendAsync(
             scope, key, roster, leaver, AgentName.Broadcast, Remotes(roster, leaver, null),
             $$"""{"action":"member_left","agent_id":{{Text(leaver.Name)}}}""", time.GetUtcNow(), cancellation);
 
     /// <summary>Tells the kicked member, then the others; both messages have one time.</summary>
-    internal async Task<AgentId[]> KickedAsync(
+    internal async Task KickedAsync(
         DecisionScope scope, Key key, Roster roster, Member by, Member target, string? reason, CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
         var tail = $"\"agent_id\":{Text(target.Name)}{(reason is null ? "" : $",\"reason\":{Text(reason)}")}}}";
         AgentId[] kicked = target.Kind == AgentKind.Remote ? [target.Agent] : [];
-        return
-        [
-            .. await SendAsync(scope, key, roster, by, target.Name, kicked, $"{{\"action\":\"kicked\",{tail}", now, cancellation),
-            .. await SendAsync(
-                scope, key, roster, by, AgentName.Broadcast, Remotes(roster, by, target), $"{{\"action\":\"member_kicked\",{tail}", now, cancellation),
-        ];
+        await SendAsync(scope, key, roster, by, target.Name, kicked, $"{{\"action\":\"kicked\",{tail}", now, cancellation);
+        await SendAsync(
+            scope, key, roster, by, AgentName.Broadcast, Remotes(roster, by, target), $"{{\"action\":\"member_kicked\",{tail}", now, cancellation);
     }
 
-    /// <summary>After the commit.</summary>
-    internal void Signal(AgentId[] recipients) => signals.Publish(recipients);
+    /// <summary>Tells the remote members, the new master among them (ASP §10.6).</summary>
+    internal Task MasterChangedAsync(DecisionScope scope, Key key, Roster roster, Member old, Member successor, CancellationToken cancellation) => SendAsync(
+        scope, key, roster, old, AgentName.Broadcast, Remotes(roster, old, null),
+        $$"""{"action":"master_changed","old_master":{{Text(old.Name)}},"new_master":{{Text(successor.Name)}}}""", time.GetUtcNow(), cancellation);
+
+    /// <summary>Tells the remote members that there is no swarm any more.</summary>
+    internal Task DissolvedAsync(DecisionScope scope, Key key, Roster roster, Member master, string reason, CancellationToken cancellation) => SendAsync(
+        scope, key, roster, master, AgentName.Broadcast, Remotes(roster, master, null),
+        $$"""{"action":"swarm_dissolved","reason":{{Text(reason)}}}""", time.GetUtcNow(), cancellation);
+
+    /// <summary>Tells the remote members of a new key, signed with the old one.</summary>
+    internal Task KeyRotatedAsync(DecisionScope scope, Key old, Roster roster, Member member, PublicKey key, CancellationToken cancellation) => SendAsync(
+        scope, old, roster, member, AgentName.Broadcast, Remotes(roster, member, null),
+        $$"""{"action":"key_rotated","agent_id":{{Text(member.Name)}},"public_key":"{{PublicKeyText.Format(key)}}"}""", time.GetUtcNow(), cancellation);
+
+    /// <summary>Tells the remote members where the member is reached from now on.</summary>
+    internal Task MovedAsync(DecisionScope scope, Key key, Roster roster, Member member, string endpoint, CancellationToken cancellation) => SendAsync(
+        scope, key, roster, member with { Endpoint = endpoint }, AgentName.Broadcast, Remotes(roster, member, null),
+        $$"""{"action":"endpoint_changed","agent_id":{{Text(member.Name)}},"endpoint":{{Text(endpoint)}}}""", time.GetUtcNow(), cancellation);
+
+    /// <summary>The offer that its receiver's answer accepts or not (ASP §10.6); it is posted directly, because the answer counts.</summary>
+    public AspMessage Offer(Key key, Roster roster, Member master, Member successor)
+    {
+        // A successor of our kind goes on with the settings of the swarm; the reference knows none.
+        var settings = roster is { AllowMemberInvite: false, RequireApproval: false }
+            ? ""
+            : $",\"settings\":{{\"allow_member_invite\":{Word(roster.AllowMemberInvite)},\"require_approval\":{Word(roster.RequireApproval)}}}";
+        return MessageSignature.Sign(key, new()
+        {
+            MessageId = new(Guid.NewGuid()),
+            Timestamp = AspTimestamp.Format(time.GetUtcNow()),
+            SenderId = master.Name,
+            SenderEndpoint = master.Endpoint,
+            Recipient = successor.Name,
+            SwarmId = roster.Id,
+            Kind = MessageKind.System,
+            Content = $"{{\"action\":\"master_transfer\",\"swarm_id\":\"{roster.Id}\",\"new_master\":{Text(successor.Name)}{settings}}}",
+        });
+    }
+
+    private static string Word(bool value) => value ? "true" : "false";
 
     private static AgentId[] Remotes(Roster roster, Member sender, Member? gone) =>
-        [.. roster.Members.Where(m => m.Kind == AgentKind.Remote && m != sender && m != gone).Select(m => m.Agent)];
+        [.. roster.Members.Where(m => m.Kind == AgentKind.Remote && m.Agent != sender.Agent && m.Agent != gone?.Agent).Select(m => m.Agent)];
 
     private static string Text(string text) => JsonSerializer.Serialize(text, Relaxed);
 
-    private static async Task<AgentId[]> SendAsync(
+    private static async Task SendAsync(
         DecisionScope scope, Key key, Roster roster, Member sender, string to, AgentId[] recipients, string content, DateTimeOffset now,
         CancellationToken cancellation)
     {
         if (recipients.Length == 0)
         {
-            return recipients;
+            return;
         }
 
         var message = MessageSignature.Sign(key, new()
@@ -85,7 +160,7 @@ public sealed class SwarmNotices(HostedKeys keys, ISignalBus signals, TimeProvid
             Content = content,
         });
         await using var command = new NpgsqlCommand(
-            "select accept_notice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", (NpgsqlConnection)scope.Db.Database.GetDbConnection());
+            "select accept_notice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", scope.Connection);
         foreach (var value in new object[]
             {
                 sender.Agent.Value, message.MessageId.Value, Intake.Fingerprint(SignedDigest.Compute(message), sender.RawKey), roster.SwarmNo,
@@ -101,6 +176,6 @@ public sealed class SwarmNotices(HostedKeys keys, ISignalBus signals, TimeProvid
         command.Parameters.Add(new() { Value = now.UtcDateTime });
         command.Parameters.Add(new() { Value = GroupCommit.ExpandAbove });
         await command.ExecuteNonQueryAsync(cancellation);
-        return recipients.Length > GroupCommit.ExpandAbove ? [LocalSignals.Expansions] : recipients;
+        scope.Tell(recipients.Length > GroupCommit.ExpandAbove ? [LocalSignals.Expansions] : recipients);
     }
 }

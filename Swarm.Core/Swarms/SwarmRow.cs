@@ -19,6 +19,9 @@ public sealed class SwarmRow
     public long Version { get; init; } = 1;
 
     public DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>When it ended; it has no members since.</summary>
+    public DateTimeOffset? DissolvedAt { get; init; }
 }
 
 /// <summary>A row of <c>members</c>: an agent within a swarm, under the name it has there, with the key pinned at its join.</summary>
@@ -37,6 +40,9 @@ public sealed class MemberRow
     public required byte[] PublicKey { get; init; }
 
     public DateTimeOffset JoinedAt { get; init; }
+
+    /// <summary>When the pinned key was last confirmed or rotated; null: not since the join.</summary>
+    public DateTimeOffset? KeyConfirmedAt { get; init; }
 }
 
 /// <summary>A row of <c>invites</c>: what is counted and revoked of a token, by its SHA-256.</summary>
@@ -57,4 +63,27 @@ public sealed class InviteRow
     public int Uses { get; init; }
 
     public DateTimeOffset? RevokedAt { get; init; }
+}
+
+/// <summary>A row of <c>join_requests</c>: a join that waits for the master's word, or that the master refused.</summary>
+public sealed class JoinRequestRow
+{
+    public long SwarmNo { get; init; }
+
+    public required string Name { get; init; }
+
+    /// <summary>An agent of this node; null for one that lives elsewhere.</summary>
+    public long? AgentNo { get; init; }
+
+    public required string Endpoint { get; init; }
+
+    public required byte[] PublicKey { get; init; }
+
+    public required byte[] TokenHash { get; init; }
+
+    public DateTimeOffset RequestedAt { get; init; }
+
+    public DateTimeOffset ExpiresAt { get; init; }
+
+    public DateTimeOffset? RejectedAt { get; init; }
 }

@@ -5,6 +5,7 @@ using Swarm.Core;
 using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
+using Swarm.Core.Messaging.AgentSwarm;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Api.Protocols.AgentSwarm;
@@ -85,6 +86,13 @@ public static partial class AgentSwarmEndpoints
 
         var response = context.Response;
         AgentSwarmBudgets.Write(response, receipt.Budget);
+        if (receipt.IsOfferTaken)
+        {
+            var id = System.Text.Encoding.UTF8.GetString(message.MessageIdText.Decode(body.Bytes.Span, stackalloc byte[AspUuid.Length]));
+            await AgentSwarmErrors.WriteJsonAsync(response, StatusCodes.Status200OK, id, AgentSwarmMapper.WriteAccepted);
+            return;
+        }
+
         response.ContentType = "application/json";
         response.ContentLength = AgentSwarmMapper.QueuedLength;
         AgentSwarmMapper.WriteQueued(response.BodyWriter, message, body.Bytes.Span);

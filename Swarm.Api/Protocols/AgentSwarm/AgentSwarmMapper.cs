@@ -32,6 +32,7 @@ internal static class AgentSwarmMapper
             Priority = message.Priority,
             SentAt = ReadTimestamp(message, body),
             ExpiresAt = ReadExpiry(message, body),
+            Event = isUnchecked || message.Kind != MessageKind.System ? null : ReadEvent(message, body),
             SignedBytes = Digest(message, body, recipient),
             Signature = ReadSignature(message, body),
             Wire = wire,
@@ -50,6 +51,15 @@ internal static class AgentSwarmMapper
         message.MessageIdText.Decode(body, stackalloc byte[AspUuid.Length]).CopyTo(answer[start.Length..]);
         end.CopyTo(answer[(start.Length + AspUuid.Length)..]);
         output.Advance(QueuedLength);
+    }
+
+    /// <summary>The answer to an offer that is taken (ASP §10.6).</summary>
+    public static void WriteAccepted(Utf8JsonWriter json, string messageId)
+    {
+        json.WriteStartObject();
+        json.WriteString("status"u8, "accepted"u8);
+        json.WriteString("message_id"u8, messageId);
+        json.WriteEndObject();
     }
 
     /// <summary>Bytes of every such answer.</summary>
@@ -151,6 +161,14 @@ internal static class AgentSwarmMapper
                 Encoding.UTF8.GetString(message.ExpiresAt.Decode(body, stackalloc byte[AgentSwarmLimits.TimeBytesMax])), out var time)
             ? time
             : null;
+
+    private static LifecycleEvent? ReadEvent(in WireMessage message, ReadOnlySpan<byte> body)
+    {
+        var content = message.Content;
+        return content.DecodedLength > LifecycleEvent.ContentBytesMax
+            ? null
+            : LifecycleEvent.Read(content.Decode(body, new byte[content.IsEscaped ? content.Length : 0]).ToArray());
+    }
 
     private static byte[] Digest(in WireMessage message, ReadOnlySpan<byte> body, ReadOnlySpan<byte> recipient)
     {

@@ -41,6 +41,27 @@ internal sealed class AgentSwarmPeer(GuardedHttp http, RemoteSwarms swarms, Time
         };
     }
 
+    /// <summary>Offers a member elsewhere to become the master: true when the answer says <c>accepted</c>; a reference peer says <c>queued</c> (ASP §10.6).</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.PeerUnreachable"/>: nobody answered.</exception>
+    public async Task<bool> OfferAsync(AspMessage offer, Member successor, CancellationToken cancellation)
+    {
+        var answer = await PostAsync($"{successor.Endpoint.TrimEnd('/')}/message", offer.SenderId, MessageWriter.Write(offer), cancellation);
+        if (answer.Failure is not null || answer.Status >= 500)
+        {
+            throw new SwarmException(SwarmError.PeerUnreachable, $"The member's node gave no usable answer: {answer.Reason}");
+        }
+
+        try
+        {
+            using var json = JsonDocument.Parse(answer.Body, new() { MaxDepth = 32 });
+            return answer.IsSuccess && json.RootElement.GetProperty("status").GetString() == "accepted";
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
     private async Task<EgressResponse> PostAsync(string url, string agent, byte[] body, CancellationToken cancellation)
     {
         for (var tries = 1; ; tries++)

@@ -181,7 +181,7 @@ public sealed class WakeQueue(NpgsqlDataSource database, WakeSettings settings, 
             var wire = reader.GetFieldValue<byte[]>(3);
             bytes += wire.Length;
             var message = MessageParser.Parse(wire);
-            if (reader.GetFieldValue<string[]>(5).Contains(message.SenderId, StringComparer.Ordinal))
+            if (message.IsRecord || reader.GetFieldValue<string[]>(5).Contains(message.SenderId, StringComparer.Ordinal))
             {
                 continue;
             }

@@ -47,4 +47,7 @@ public sealed record AspMessage
 
     /// <summary>An object, or null.</summary>
     public JsonElement? Metadata { get; init; }
+
+    /// <summary>What the node itself put into the inbox of one of its agents: unsigned, addressed to nobody (ASP §10.2).</summary>
+    public bool IsRecord => Signature.Length == 0 && Recipient.Length == 0;
 }

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.Options;
 using Npgsql;
+using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Storage;
@@ -22,6 +23,7 @@ internal static class NodeStart
         {
             await app.Services.GetRequiredService<StartupChecks>().RunAsync(CancellationToken.None);
             await app.Services.GetRequiredService<NodeSetup>().RunAsync(CancellationToken.None);
+            await app.Services.GetRequiredService<ReferenceAgent>().EnsureAsync(CancellationToken.None);
             app.Lifetime.ApplicationStarted.Register(() => WriteNodeFile(app));
             await app.StartAsync();
 

@@ -11,6 +11,11 @@ var builder = WebApplication.CreateBuilder(args);
 
 // How every process starts, and where it keeps things.
 builder.AddServiceDefaults();
+if (!builder.TakeAndCheck())
+{
+    return 1;
+}
+
 builder.AddLocalTls();
 builder.AddNpgsqlDataSource(StorageServices.ConnectionName, configureDataSourceBuilder: StorageServices.Configure);
 if (builder.Configuration.GetConnectionString("redis") is not null)

@@ -90,9 +90,10 @@ internal sealed class CommandLine
         InitCommand.Create(Open), CreateCommand.Create(Open), InviteCommand.Create(Open), JoinCommand.Create(Open),
         LeaveCommand.Create(Open), KickCommand.Create(Open), ListCommand.Create(Open), SendCommand.Create(Open),
         MessagesCommand.Create(Open), InboxCommand.Create(Open), SentCommand.Create(Open), TraceCommand.Create(Open), DlqCommand.Create(Open),
-        MuteCommand.Create(Open), MuteCommand.CreateUndo(Open),
+        MuteCommand.Create(Open), MuteCommand.CreateUndo(Open), PurgeCommand.Create(Open), ExportCommand.Create(Open), ImportCommand.Create(Open),
         WakeCommand.Create(Open), WatchCommand.Create(Open),
-        StatusCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
+        ApproveCommand.Create(Open), RevokeCommand.Create(Open), TransferCommand.Create(Open), DissolveCommand.Create(Open),
+        StatusCommand.Create(Open), ConfigCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
     ];
 
     private Session Open(ParseResult parsed) =>

@@ -32,10 +32,10 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
     public string? ActingAgentOrNone =>
         (asOption ?? Environment["SWARM_AGENT"] ?? Config.DefaultAgent) is { } name ? AgentNameText.Parse(name) : null;
 
-    /// <exception cref="CliException">Exit 2: nobody says who acts.</exception>
+    /// <exception cref="CliException">Exit 1: nobody says who acts.</exception>
     public string ActingAgent => ActingAgentOrNone
-        ?? throw CliException.BadArguments(
-            "No agent is chosen.", "Make one with 'swarm init -a NAME', or name one with --as or SWARM_AGENT.");
+        ?? throw new CliException(
+            ExitCode.General, "No agent is chosen.", "Make one with 'swarm init -a NAME', or name one with --as or SWARM_AGENT.");
 
     /// <summary>A client with the acting agent's rights: <c>SWARM_TOKEN</c>, else its stored token, else the operator's token.</summary>
     public Task<SwarmClient> ForAgentAsync(string agent, CancellationToken cancellation) =>
@@ -67,21 +67,41 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
             return named;
         }
 
-        var swarms = new List<SwarmInfo>();
+        return await FirstSwarmsAsync(agent, client, cancellation) switch
+        {
+            [var only] => only,
+            [] => throw CliException.BadArguments(
+                $"Agent '{agent}' is in no swarm.", "Make one with 'swarm create -n NAME', or join one with 'swarm join -t TOKEN'."),
+            _ => throw CliException.BadArguments(
+                $"Agent '{agent}' is in more than one swarm.", "Name one with -s ID or SWARM_ID; 'swarm list' shows them."),
+        };
+    }
+
+    /// <summary>What <see cref="SwarmIdAsync"/> would say without an option, and by which step (ASP §15); null when no step says anything.</summary>
+    public async Task<(Guid? Id, string Via)> ResolvedSwarmAsync(string agent, SwarmClient client, CancellationToken cancellation)
+    {
+        if (NamedSwarmId(null) is { } named)
+        {
+            return (named, Environment["SWARM_ID"] is not null ? "SWARM_ID environment variable" : $"default_swarm in {CliConfig.PathIn(Environment.ConfigFolder)}");
+        }
+
+        return await FirstSwarmsAsync(agent, client, cancellation) is [var only] ? (only, "auto-detected (single swarm in DB)") : (null, "not resolved");
+    }
+
+    /// <summary>The agent's swarms, two at most: more than one is enough to know.</summary>
+    private static async Task<List<Guid>> FirstSwarmsAsync(string agent, SwarmClient client, CancellationToken cancellation)
+    {
+        var swarms = new List<Guid>();
         await foreach (var swarm in client.ListSwarmsAsync(agent, cancellation))
         {
-            swarms.Add(swarm);
-            if (swarms.Count > 1)
+            swarms.Add(swarm.SwarmId);
+            if (swarms.Count == 2)
             {
-                throw CliException.BadArguments(
-                    $"Agent '{agent}' is in more than one swarm.", "Name one with -s ID or SWARM_ID; 'swarm list' shows them.");
+                break;
             }
         }
 
-        return swarms.Count == 1
-            ? swarms[0].SwarmId
-            : throw CliException.BadArguments(
-                $"Agent '{agent}' is in no swarm.", "Make one with 'swarm create -n NAME', or join one with 'swarm join -t TOKEN'.");
+        return swarms;
     }
 
     /// <summary>The swarm named by the option, <c>SWARM_ID</c> or <c>default_swarm</c>; null when none of them is set.</summary>
@@ -103,17 +123,18 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
     /// <summary>
     /// True to go on. Scripts (<c>--json</c>) and <c>--yes</c> are not asked (ASP §15).
     /// </summary>
+    /// <param name="askScripts">True where <c>--json</c> alone does not mean yes.</param>
     /// <exception cref="CliException">Exit 1: the input ended without an answer.</exception>
-    public bool Confirmed(string question, bool yes)
+    public bool Confirmed(string question, bool yes, bool askScripts = false)
     {
-        if (yes || Json)
+        if (yes || (Json && !askScripts))
         {
             return true;
         }
 
         var answer = Terminal.Confirm(question)
             ?? throw new CliException(ExitCode.General, "There was no answer.", "Use --yes to go on without a question.");
-        if (!answer)
+        if (!answer && !Json)
         {
             Terminal.WriteLine("Nothing was done.");
         }

@@ -7,6 +7,7 @@ using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.Limits;
+using Swarm.Core.Portability;
 using Swarm.Core.Presence;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
@@ -38,6 +39,7 @@ public static class CoreServices
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<Mutes>().AddSingleton<WakeSettings>().AddSingleton<Conversations>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
         services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>().AddSingleton<Introductions>().AddSingleton<AgentChanges>();
+        services.AddSingleton<StateExport>().AddSingleton<StateImport>();
         services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         return services;
     }

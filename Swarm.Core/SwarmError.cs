@@ -16,6 +16,7 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError InvalidSchedule = new("invalid-schedule", "A message can be scheduled at most 5 days ahead, and before it expires.");
     public static readonly SwarmError InvalidName = new("invalid-name", "The name does not follow the grammar, or is reserved.");
     public static readonly SwarmError InvalidKey = new("invalid-key", "The public key is not 32 bytes of a valid Ed25519 key.");
+    public static readonly SwarmError UnsupportedVersion = new("unsupported-version", "The file is of a version that this release does not read.");
     public static readonly SwarmError LimitReached = new("limit-reached", "A limit of this node is reached.");
 
     // Who asks, and what it may do
@@ -52,6 +53,8 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError MessageIdReused = new("message-id-reused", "The sender used this message id for another message.");
     public static readonly SwarmError LeaseLost = new("lease-lost", "The lease is unknown, or has run out.");
 
+    public static readonly SwarmError UnknownMessage = new("unknown-message", "There is no such message in this inbox.");
+    public static readonly SwarmError WrongStatus = new("wrong-status", "The message's status does not allow that.");
     public static readonly SwarmError UnknownDeadLetter = new("unknown-dead-letter", "There is no such dead letter.");
     public static readonly SwarmError PeerUnreachable = new("peer-unreachable", "The node of that swarm's master could not be reached, or gave no usable answer.");
     public static readonly SwarmError PeerRefused = new("peer-refused", "The node of that swarm's master refused.");

@@ -69,6 +69,14 @@ internal static class HubEndpoints
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
         hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();
+        hub.MapGet("/agents/{agent}/mailbox/counts", HubMailbox.Counts).Produces<MailCountsBody>();
+        hub.MapPost("/agents/{agent}/mailbox/archive-read", HubMailbox.ArchiveRead).Takes<ArchiveRequest>().Produces<ArchivedBody>();
+        hub.MapPost("/agents/{agent}/mailbox/{id}/archive", HubMailbox.Archive).Produces<MailChangeBody>();
+        hub.MapPost("/agents/{agent}/mailbox/{id}/delete", HubMailbox.Delete).Produces<MailChangeBody>();
+        hub.MapPost("/agents/{agent}/purge", HubMailbox.Purge).Takes<PurgeRequest>().Produces<PurgedBody>();
+        hub.MapGet("/agents/{agent}/outbox/counts", HubMailbox.SentCounts).Produces<SentCountsBody>();
+        hub.MapGet("/agents/{agent}/export", HubState.Export).Produces(200, contentType: "application/json");
+        hub.MapPost("/agents/{agent}/import", HubState.Import).Produces<ImportedBody>();
         hub.MapGet("/agents/{agent}/inbox/stream", HubStream.Follow).Produces(200, contentType: "text/event-stream");
         hub.MapPost("/agents/{agent}/inbox/lease", HubWorkQueue.Lease).Takes<LeaseRequest>().Produces<LeaseBody>();
         hub.MapPost("/agents/{agent}/inbox/ack", HubWorkQueue.Ack).Takes<SettleRequest>().Produces<UpdatedBody>();

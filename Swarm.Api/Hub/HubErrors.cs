@@ -34,6 +34,8 @@ internal static partial class HubErrors
         [SwarmError.InvalidSignature] = 401,
         [SwarmError.MessageIdReused] = 409,
         [SwarmError.LeaseLost] = 409,
+        [SwarmError.UnknownMessage] = 404,
+        [SwarmError.WrongStatus] = 409,
         [SwarmError.UnknownDeadLetter] = 404,
         [SwarmError.PeerUnreachable] = 502,
         [SwarmError.PeerRefused] = 403,

@@ -19,7 +19,8 @@ internal static class HubInbox
             null or "" or "all" => InboxFilter.All,
             "unread" => InboxFilter.Unread,
             "read" => InboxFilter.Read,
-            _ => throw new SwarmException(SwarmError.InvalidRequest, "state is unread, read or all."),
+            "archived" => InboxFilter.Archived,
+            _ => throw new SwarmException(SwarmError.InvalidRequest, "state is unread, read, archived or all."),
         };
         var swarm = (string?)http.Request.Query["swarm_id"] is { Length: > 0 } id ? HubSwarms.Id(id) : (Core.Swarms.SwarmId?)null;
         var items = await inbox.ListAsync(profile.Id, after, limit, filter, swarm, http.RequestAborted);
@@ -61,6 +62,8 @@ internal static class HubInbox
             Attachments = message.Attachments,
             References = message.References,
             Metadata = message.Metadata,
+            ReadAt = item.ReadAt,
+            Archived = item.IsArchived,
         };
     }
 

@@ -49,15 +49,20 @@ internal static class HubMessages
         var profile = await http.SeeAsync(directory, agent);
         var limit = http.PageLimit();
         var cursor = http.Number("cursor", 0, long.MaxValue, long.MaxValue);
-        var items = await outbox.ListAsync(profile.Id, cursor, limit, http.RequestAborted);
+        var swarm = (string?)http.Request.Query["swarm_id"] is { Length: > 0 } id ? HubSwarms.Id(id) : (Core.Swarms.SwarmId?)null;
+        var items = await outbox.ListAsync(profile.Id, swarm, cursor, limit, http.RequestAborted);
         var recipients = await trace.RecipientsAsync([.. items.Select(i => i.MessageNo)], http.RequestAborted);
         return Results.Json(
             new SentList(
                 [.. items.Select(i => new SentBody(
                     i.Message.MessageId.ToString(), i.Message.SwarmId.ToString(), i.Message.Recipient, AspWords.Of(i.Message.Kind), i.Message.Content,
                     i.AcceptedAt, i.Recipients.ToDictionary(r => HubInbox.WordOf(r.Key), r => r.Value),
-                    [.. recipients[i.MessageNo].Select(r => new SentRecipient(r.Recipient, HubInbox.WordOf(r.State), r.Attempts, r.LastError))]))],
-                items.Count > 0 && await outbox.ListAsync(profile.Id, items[^1].MessageNo, 1, http.RequestAborted) is { Count: > 0 }
+                    [.. recipients[i.MessageNo].Select(r => new SentRecipient(r.Recipient, HubInbox.WordOf(r.State), r.Attempts, r.LastError))])
+                {
+                    Status = i.Status switch { SentStatus.Sent => "sent", SentStatus.Delivered => "delivered", _ => "failed" },
+                    Error = i.Error,
+                })],
+                items.Count > 0 && await outbox.ListAsync(profile.Id, swarm, items[^1].MessageNo, 1, http.RequestAborted) is { Count: > 0 }
                     ? items[^1].MessageNo.ToString()
                     : null),
             HubJson.Default.SentList);

@@ -148,6 +148,13 @@ public sealed record MessageBody(
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public JsonElement? Metadata { get; init; }
+
+    /// <summary>In lists of read messages.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DateTimeOffset? ReadAt { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Archived { get; init; }
 }
 
 public sealed record MessageList(IReadOnlyList<MessageBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
@@ -189,7 +196,37 @@ public sealed record WakeBody(
 
 public sealed record SentBody(
     string MessageId, string SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
-    IReadOnlyDictionary<string, int> Recipients, IReadOnlyList<SentRecipient> Deliveries);
+    IReadOnlyDictionary<string, int> Recipients, IReadOnlyList<SentRecipient> Deliveries)
+{
+    /// <summary><c>sent</c>, <c>delivered</c> (by all) or <c>failed</c> (for one at least).</summary>
+    public required string Status { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Error { get; init; }
+}
+
+public sealed record SentCountsBody(long Sent, long Delivered, long Failed, long Total);
+
+/// <summary>An inbox by the statuses of a mail program (ASP §9.1); <paramref name="Total"/> includes the deleted.</summary>
+public sealed record MailCountsBody(long Unread, long Read, long Archived, long Deleted, long Total);
+
+public sealed record MailChangeBody(string Status, string MessageId);
+
+public sealed record ArchiveRequest(string? SwarmId);
+
+/// <summary>When not done, the same call goes on.</summary>
+public sealed record ArchivedBody(int Updated, bool Done);
+
+public sealed record PurgeRequest(bool? Messages, bool? IncludeArchived, double? RetentionHours, bool? Sessions, double? TimeoutMinutes);
+
+/// <summary>How much of what was asked for is gone; null for what was not.</summary>
+public sealed record PurgedBody(
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Messages,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Archived,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? Sessions);
+
+public sealed record ImportedBody(
+    string SchemaVersion, int Swarms, int PublicKeys, int MutedAgents, int MutedSwarms, int Inbox, int Outbox, IReadOnlyList<string> Skipped);
 
 /// <summary>One of the first recipients of a sent message.</summary>
 public sealed record SentRecipient(
@@ -299,6 +336,14 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(SeqsRequest))]
 [JsonSerializable(typeof(UpdatedBody))]
 [JsonSerializable(typeof(CountsBody))]
+[JsonSerializable(typeof(SentCountsBody))]
+[JsonSerializable(typeof(MailCountsBody))]
+[JsonSerializable(typeof(MailChangeBody))]
+[JsonSerializable(typeof(ArchiveRequest))]
+[JsonSerializable(typeof(ArchivedBody))]
+[JsonSerializable(typeof(PurgeRequest))]
+[JsonSerializable(typeof(PurgedBody))]
+[JsonSerializable(typeof(ImportedBody))]
 [JsonSerializable(typeof(LeaseRequest))]
 [JsonSerializable(typeof(LeaseBody))]
 [JsonSerializable(typeof(SettleRequest))]

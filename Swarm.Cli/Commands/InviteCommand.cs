@@ -12,7 +12,7 @@ internal static class InviteCommand
     public static SwarmCommand Create(OpenSession open)
     {
         var swarm = CommonOptions.Swarm();
-        var expires = CommonOptions.Number("--expires", "-e", "Hours until it expires; 0 for never.", 0, HoursMax);
+        var expires = CommonOptions.Number("--expires", "-e", "Hours until it expires; 0 for never, a negative number for one that has expired.", -HoursMax, HoursMax);
         var maxUses = CommonOptions.Number("--max-uses", "-m", "How many may join with it; 0 for any number.", 0, 1_000_000);
         var command = new SwarmCommand("invite", "Make an invitation to a swarm.")
         {

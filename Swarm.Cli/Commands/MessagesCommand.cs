@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Swarm.Cli.Arguments;
 using Swarm.Cli.Output;
 using Swarm.Client;
 
@@ -16,22 +17,27 @@ internal static class MessagesCommand
         {
             Description = "Only this swarm's (else SWARM_ID, default_swarm, or every swarm's).", HelpName = "ID",
         };
-        var limit = CommonOptions.Number(
-            "--limit", "-l", $"At most so many, oldest first, 1 to 100 ({DefaultLimit}).", 1, SwarmClient.InboxItemsMax);
-        var status = new Option<string?>("--status") { Description = "unread (default), read or all." };
-        status.AcceptOnlyFromAmong("unread", "read", "all");
+        var limit = new Option<int?>("--limit", "-l")
+        {
+            Description = $"At most so many, oldest first, 1 to {SwarmClient.InboxItemsMax} ({DefaultLimit}).", HelpName = "N",
+        };
+        var status = new Option<string?>("--status") { Description = "unread (default), read, archived or all." };
+        status.AcceptOnlyFromAmong("unread", "read", "archived", "all");
+        var archive = new Option<string?>("--archive") { Description = "Put this message away.", HelpName = "ID" };
+        var delete = new Option<string?>("--delete") { Description = "Throw this message away.", HelpName = "ID" };
+        var archiveAll = new Option<bool>("--archive-all") { Description = "Put every read message away." };
         var noMarkRead = new Option<bool>("--no-mark-read") { Description = "Leave unread messages unread." };
-        var count = new Option<bool>("--count") { Description = "Only count the messages of the whole inbox." };
+        var count = new Option<bool>("--count") { Description = "Only count." };
         var raw = new Option<bool>("--raw") { Description = "Print the contents and nothing else, exactly as they were sent." };
         var command = new SwarmCommand("messages", "Show the acting agent's unread messages, then mark them as read.")
         {
             Examples =
             [
                 "swarm messages", "swarm messages --as bob -l 1 --raw > next.txt", "swarm messages --status all --no-mark-read --json",
-                "swarm messages --count",
+                "swarm messages --count", "swarm messages --archive 00000000-0000-4000-8000-000000000001", "swarm messages --archive-all --json",
             ],
         };
-        foreach (var option in new Option[] { swarm, limit, status, noMarkRead, count, raw })
+        foreach (var option in new Option[] { swarm, limit, status, archive, delete, archiveAll, noMarkRead, count, raw })
         {
             command.Add(option);
         }
@@ -39,17 +45,33 @@ internal static class MessagesCommand
         command.Runs(open, async (session, parsed, cancellation) =>
         {
             var agent = session.ActingAgent;
-            var filter = session.NamedSwarmId(parsed.GetValue(swarm));
-            var client = await session.ForAgentAsync(agent, cancellation);
-            if (parsed.GetValue(count))
+            if ((parsed.GetValue(archive) ?? parsed.GetValue(delete)) is { } one)
             {
-                return Show(session, await client.CountInboxAsync(agent, cancellation));
+                return await PutAwayAsync(session, agent, one, parsed.GetValue(archive) is not null, cancellation);
             }
 
-            var query = new InboxQuery
+            var filter = session.NamedSwarmId(parsed.GetValue(swarm));
+            var client = await session.ForAgentAsync(agent, cancellation);
+            if (parsed.GetValue(archiveAll))
             {
-                SwarmId = filter, Limit = parsed.GetValue(limit) ?? DefaultLimit, State = parsed.GetValue(status) ?? "unread",
-            };
+                var archived = await client.ArchiveReadAsync(agent, filter, cancellation);
+                return session.Done(
+                    new JsonObject { ["action"] = "archive", ["updated"] = archived, ["total"] = archived }, $"{archived} archived");
+            }
+
+            if (parsed.GetValue(count))
+            {
+                return Show(session, filter, await client.CountMailboxAsync(agent, filter, cancellation));
+            }
+
+            var max = parsed.GetValue(limit) ?? DefaultLimit;
+            if (max is < 1 or > SwarmClient.InboxItemsMax)
+            {
+                // The reference leaves it to its server, so this is no error of the arguments (ASP §15).
+                throw new CliException(ExitCode.Network, $"--limit is from 1 to {SwarmClient.InboxItemsMax}.");
+            }
+
+            var query = new InboxQuery { SwarmId = filter, Limit = max, State = parsed.GetValue(status) ?? "unread" };
             var messages = (await client.ListInboxAsync(agent, query, cancellation)).Messages;
             Show(session, messages, parsed.GetValue(raw));
             var unread = messages.Where(IsUnread).Select(message => message.Seq).ToList();
@@ -67,17 +89,39 @@ internal static class MessagesCommand
         return command;
     }
 
+    private static async Task<int> PutAwayAsync(Session session, string agent, string text, bool archives, CancellationToken cancellation)
+    {
+        var client = await session.ForAgentAsync(agent, cancellation);
+        var id = SwarmIdText.TryParse(text, out var parsed) ? parsed : throw Unknown(null);
+        try
+        {
+            await (archives ? client.ArchiveMessageAsync(agent, id, cancellation) : client.DeleteMessageAsync(agent, id, cancellation));
+        }
+        catch (SwarmApiException e) when (e.ErrorId == "unknown-message")
+        {
+            throw Unknown(e);
+        }
+
+        var word = archives ? "archived" : "deleted";
+        return session.Done(new JsonObject { ["status"] = word, ["message_id"] = id.ToString("D") }, $"Message {id:D} {word}");
+
+        CliException Unknown(Exception? inner) => new(
+            archives ? ExitCode.NotFound : ExitCode.General, $"Message {Shown.Short(text)} not found", "'swarm messages --status all --json' shows the ids.", inner);
+    }
+
     private static bool IsUnread(InboxMessage message) => message.State is "unread" or "pending" or "leased" or "delivered";
 
-    private static int Show(Session session, InboxCounts counts) => session.Done(
+    private static int Show(Session session, Guid? swarm, MailboxCounts counts) => session.Done(
         new JsonObject
         {
-            ["swarm_id"] = null, ["unread"] = counts.Unread, ["read"] = counts.Read, ["archived"] = 0, ["deleted"] = 0,
-            ["total"] = counts.Total,
+            ["swarm_id"] = swarm?.ToString("D"), ["unread"] = counts.Unread, ["read"] = counts.Read, ["archived"] = counts.Archived,
+            ["deleted"] = counts.Deleted, ["total"] = counts.Total,
         },
-        $"Unread: {counts.Unread}",
-        $"Read:   {counts.Read}",
-        $"Total:  {counts.Total}");
+        $"Unread:   {counts.Unread}",
+        $"Read:     {counts.Read}",
+        $"Archived: {counts.Archived}",
+        $"Deleted:  {counts.Deleted}",
+        $"Total:    {counts.Total}");
 
     private static void Show(Session session, IReadOnlyList<InboxMessage> messages, bool raw)
     {
@@ -112,9 +156,9 @@ internal static class MessagesCommand
         ["sender_id"] = message.Sender,
         ["recipient_id"] = message.Recipient,
         ["message_type"] = message.Type,
-        ["status"] = IsUnread(message) ? "unread" : "read",
+        ["status"] = message.Archived ? "archived" : IsUnread(message) ? "unread" : "read",
         ["received_at"] = SwarmTime.Format(message.AcceptedAt),
-        ["read_at"] = null,
+        ["read_at"] = message.ReadAt is { } read ? SwarmTime.Format(read) : null,
         ["content_preview"] = message.Content,
     };
 }

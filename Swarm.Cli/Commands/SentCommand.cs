@@ -9,6 +9,7 @@ namespace Swarm.Cli.Commands;
 internal static class SentCommand
 {
     private const int DefaultLimit = 20;
+    private const int LimitMax = 100;
     private const int PreviewCharacters = 60;
 
     public static SwarmCommand Create(OpenSession open)
@@ -17,27 +18,35 @@ internal static class SentCommand
         {
             Description = "Only this swarm's (else SWARM_ID, default_swarm, or every swarm's).", HelpName = "ID",
         };
-        var limit = CommonOptions.Number("--limit", "-l", $"At most so many, newest first, 1 to 100 ({DefaultLimit}).", 1, 100);
+        var limit = new Option<int?>("--limit", "-l") { Description = $"At most so many, newest first, up to {LimitMax} ({DefaultLimit}).", HelpName = "N" };
+        var count = new Option<bool>("--count") { Description = "Only count." };
         var command = new SwarmCommand("sent", "Show what the acting agent sent, and where each delivery stands.")
         {
-            Examples = ["swarm sent", "swarm sent -l 5 --json", "swarm sent --as bob -s 550e8400-e29b-41d4-a716-446655440000"],
+            Examples = ["swarm sent", "swarm sent -l 5 --json", "swarm sent --count", "swarm sent --as bob -s 550e8400-e29b-41d4-a716-446655440000"],
         };
         command.Add(swarm);
         command.Add(limit);
+        command.Add(count);
         command.Runs(open, async (session, parsed, cancellation) =>
         {
             var agent = session.ActingAgent;
             var filter = session.NamedSwarmId(parsed.GetValue(swarm));
-            var max = parsed.GetValue(limit) ?? DefaultLimit;
-            var client = await session.ForAgentAsync(agent, cancellation);
-            var sent = new List<SentMessage>();
-            await foreach (var message in client.ListOutboxAsync(agent, cancellation))
+            var max = Math.Min(parsed.GetValue(limit) ?? DefaultLimit, LimitMax);
+            if (max < 1)
             {
-                if (filter is null || filter == message.SwarmId)
-                {
-                    sent.Add(message);
-                }
+                throw new CliException(ExitCode.General, "--limit is at least 1.");
+            }
 
+            var client = await session.ForAgentAsync(agent, cancellation);
+            if (parsed.GetValue(count))
+            {
+                return Show(session, filter, await client.CountOutboxAsync(agent, filter, cancellation));
+            }
+
+            var sent = new List<SentMessage>();
+            await foreach (var message in client.ListOutboxAsync(agent, filter, cancellation))
+            {
+                sent.Add(message);
                 if (sent.Count == max)
                 {
                     break;
@@ -50,14 +59,16 @@ internal static class SentCommand
         return command;
     }
 
-    /// <summary>The three states of the protocol's outbox (ASP §9.2): <c>delivered</c> when all have it, <c>failed</c> when one never will.</summary>
-    private static string StatusOf(SentMessage message)
-    {
-        long In(params string[] states) => states.Sum(s => message.Recipients.GetValueOrDefault(s));
-        return In("dead", "expired", "failed", "rejected", "timed_out") > 0 ? "failed"
-            : In("pending", "leased") == 0 && message.Recipients.Count > 0 ? "delivered"
-            : "sent";
-    }
+    private static int Show(Session session, Guid? swarm, SentCounts counts) => session.Done(
+        new JsonObject
+        {
+            ["swarm_id"] = swarm?.ToString("D"), ["sent"] = counts.Sent, ["delivered"] = counts.Delivered, ["failed"] = counts.Failed,
+            ["total"] = counts.Total,
+        },
+        $"Sent:      {counts.Sent}",
+        $"Delivered: {counts.Delivered}",
+        $"Failed:    {counts.Failed}",
+        $"Total:     {counts.Total}");
 
     private static void Show(Session session, Guid? swarm, List<SentMessage> sent)
     {
@@ -80,7 +91,7 @@ internal static class SentCommand
             ["ID", "Recipient", "Status", "Sent", "Deliveries", "Text"],
             sent.Select(message => (IReadOnlyList<string>)
             [
-                message.MessageId.ToString("D"), message.Recipient, StatusOf(message), SwarmTime.Format(message.AcceptedAt), Deliveries(message),
+                message.MessageId.ToString("D"), message.Recipient, message.Status, SwarmTime.Format(message.AcceptedAt), Deliveries(message),
                 message.Content.Length > PreviewCharacters ? message.Content[..PreviewCharacters] + "…" : message.Content,
             ]));
     }
@@ -100,8 +111,8 @@ internal static class SentCommand
         ["message_type"] = message.Type,
         ["content"] = message.Content,
         ["sent_at"] = SwarmTime.Format(message.AcceptedAt),
-        ["status"] = StatusOf(message),
-        ["error"] = (message.Deliveries ?? []).FirstOrDefault(d => d.State == "dead")?.Error,
+        ["status"] = message.Status,
+        ["error"] = message.Error,
         ["deliveries"] = new JsonArray([.. (message.Deliveries ?? []).Select(d => new JsonObject
         {
             ["recipient"] = d.Recipient, ["state"] = d.State, ["attempts"] = d.Attempts, ["error"] = d.Error,

@@ -11,7 +11,15 @@ namespace Swarm.Client;
 public sealed record InboxMessage(
     long Seq, Guid MessageId, Guid SwarmId, string Sender, string Recipient, string Type, string Priority, string Content,
     string Timestamp, DateTimeOffset AcceptedAt, string State, bool Verified, string? InReplyTo, string? ThreadId,
-    string? ExpiresAt, JsonElement? Attachments, JsonElement? References, JsonElement? Metadata);
+    string? ExpiresAt, JsonElement? Attachments, JsonElement? References, JsonElement? Metadata)
+{
+    /// <summary>When it was marked as read; only lists know.</summary>
+    public DateTimeOffset? ReadAt { get; init; }
+
+    /// <summary>Put away, or ended by something else than reading; only lists know.</summary>
+    [System.Text.Json.Serialization.JsonIgnore(Condition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Archived { get; init; }
+}
 
 /// <summary>Which messages a list shows; oldest first.</summary>
 public sealed record InboxQuery
@@ -24,7 +32,7 @@ public sealed record InboxQuery
 
     public Guid? SwarmId { get; init; }
 
-    /// <summary><c>unread</c>, <c>read</c> or <c>all</c>; null for the node's default.</summary>
+    /// <summary><c>unread</c>, <c>read</c>, <c>archived</c> or <c>all</c>; null for the node's default.</summary>
     public string? State { get; init; }
 }
 
@@ -32,6 +40,23 @@ public sealed record InboxQuery
 public sealed record InboxPage(IReadOnlyList<InboxMessage> Messages, string? NextCursor);
 
 public sealed record InboxCounts(long Unread, long Read, long Total);
+
+/// <summary>An inbox by the statuses of a mail program; <paramref name="Total"/> includes the deleted.</summary>
+public sealed record MailboxCounts(long Unread, long Read, long Archived, long Deleted, long Total);
+
+/// <summary>What a purge is to take; what is null or false stays.</summary>
+/// <param name="RetentionHours">Only messages that were deleted longer ago; null for all.</param>
+/// <param name="TimeoutMinutes">With <paramref name="Sessions"/>: those that were silent for longer.</param>
+public sealed record PurgeOrder(bool Messages, bool IncludeArchived, double? RetentionHours, bool Sessions, double? TimeoutMinutes);
+
+/// <summary>How much is gone; null for what was not asked for.</summary>
+public sealed record PurgeResult(int? Messages, int? Archived, int? Sessions);
+
+internal sealed record MailChange(string Status, string MessageId);
+
+internal sealed record ArchiveOrder(Guid? SwarmId);
+
+internal sealed record Archived(int Updated, bool Done);
 
 internal sealed record SeqList(IReadOnlyList<long> Seqs);
 

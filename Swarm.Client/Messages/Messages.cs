@@ -69,7 +69,17 @@ public sealed record BatchItemError(string Id, string Message);
 /// <param name="Recipients">Count by state: <c>pending</c>, <c>leased</c>, <c>delivered</c>, <c>read</c>, …</param>
 public sealed record SentMessage(
     Guid MessageId, Guid SwarmId, string Recipient, string Type, string Content, DateTimeOffset AcceptedAt,
-    IReadOnlyDictionary<string, long> Recipients, IReadOnlyList<SentRecipient>? Deliveries = null);
+    IReadOnlyDictionary<string, long> Recipients, IReadOnlyList<SentRecipient>? Deliveries = null)
+{
+    /// <summary><c>sent</c>; <c>delivered</c> when every recipient has it; <c>failed</c> when one never will.</summary>
+    public string Status { get; init; } = "sent";
+
+    /// <summary>Why it failed, at the recipient that failed first.</summary>
+    public string? Error { get; init; }
+}
+
+/// <summary>How many sent messages stand where.</summary>
+public sealed record SentCounts(long Sent, long Delivered, long Failed, long Total);
 
 /// <summary>One of the first recipients of a sent message, and why it has not got it, if it has not.</summary>
 public sealed record SentRecipient(string Recipient, string State, int Attempts, string? Error);

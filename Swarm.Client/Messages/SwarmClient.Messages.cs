@@ -53,13 +53,23 @@ public sealed partial class SwarmClient
     }
 
     /// <summary>What the agent has sent, newest first, fetched page by page.</summary>
+    public IAsyncEnumerable<SentMessage> ListOutboxAsync(string agent, CancellationToken cancellation = default) =>
+        ListOutboxAsync(agent, null, cancellation);
+
+    /// <summary>How many of the agent's messages stand where.</summary>
+    /// <param name="swarmId">Only those to this swarm; null for all.</param>
+    public Task<SentCounts> CountOutboxAsync(string agent, Guid? swarmId = null, CancellationToken cancellation = default) =>
+        hub.CallAsync(
+            HubRequest.Get($"{Agent(agent)}/outbox/counts{new QueryText().Add("swarm_id", swarmId?.ToString("D"))}"), HubJson.Wire.SentCounts, cancellation);
+
+    /// <summary>The same, of one swarm unless that is null.</summary>
     public async IAsyncEnumerable<SentMessage> ListOutboxAsync(
-        string agent, [EnumeratorCancellation] CancellationToken cancellation = default)
+        string agent, Guid? swarmId, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         string? cursor = null;
         do
         {
-            var query = new QueryText().Add("limit", QueryText.PageItemsMax).Add("cursor", cursor);
+            var query = new QueryText().Add("limit", QueryText.PageItemsMax).Add("cursor", cursor).Add("swarm_id", swarmId?.ToString("D"));
             var page = await hub.CallAsync(HubRequest.Get($"{Agent(agent)}/outbox{query}"), HubJson.Wire.OutboxPage, cancellation);
             foreach (var message in page.Messages)
             {

@@ -60,6 +60,43 @@ public sealed partial class SwarmClient
             HubJson.Wire.Invite,
             cancellation);
 
+    /// <summary>Who waits to join; only the master may ask. Fetched page by page.</summary>
+    public async IAsyncEnumerable<PendingJoin> ListPendingAsync(
+        Guid swarmId, string agent, [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        string? cursor = null;
+        do
+        {
+            var query = new QueryText().Add("agent", agent).Add("limit", QueryText.PageItemsMax).Add("cursor", cursor);
+            var page = await hub.CallAsync(HubRequest.Get($"{Swarm(swarmId)}/requests{query}"), HubJson.Wire.PendingPage, cancellation);
+            foreach (var pending in page.Pending)
+            {
+                yield return pending;
+            }
+
+            cursor = page.NextCursor;
+        }
+        while (cursor is not null);
+    }
+
+    /// <summary>Lets <paramref name="applicant"/> in, or not; only the master may.</summary>
+    public Task<DecisionResult> DecideAsync(
+        Guid swarmId, string agent, string applicant, bool approve, CancellationToken cancellation = default) =>
+        hub.CallAsync(
+            HubRequest.Post(
+                $"{Swarm(swarmId)}/requests/{Uri.EscapeDataString(applicant)}/{(approve ? "approve" : "reject")}", new MasterOrder(agent), HubJson.Wire.MasterOrder),
+            HubJson.Wire.DecisionResult, cancellation);
+
+    /// <summary>Makes <paramref name="target"/> the master, if it accepts; only the master may.</summary>
+    public Task<TransferResult> TransferAsync(Guid swarmId, string agent, string target, CancellationToken cancellation = default) =>
+        hub.CallAsync(
+            HubRequest.Post(Swarm(swarmId) + "/transfer", new TransferOrder(agent, target), HubJson.Wire.TransferOrder), HubJson.Wire.TransferResult, cancellation);
+
+    /// <summary>Ends the swarm for everybody; only the master may.</summary>
+    public Task<DissolveResult> DissolveAsync(Guid swarmId, string agent, CancellationToken cancellation = default) =>
+        hub.CallAsync(
+            HubRequest.Post(Swarm(swarmId) + "/dissolve", new MasterOrder(agent), HubJson.Wire.MasterOrder), HubJson.Wire.DissolveResult, cancellation);
+
     public Task RevokeInviteAsync(Guid swarmId, string agent, string tokenHash, CancellationToken cancellation = default) =>
         hub.CallAsync(
             HubRequest.Delete($"{Swarm(swarmId)}/invites/{Uri.EscapeDataString(tokenHash)}{new QueryText().Add("agent", agent)}"),

@@ -48,6 +48,22 @@ public sealed record LeaveResult(string Status, Guid SwarmId, string Name);
 
 public sealed record KickResult(string Status, Guid SwarmId, string AgentId);
 
+/// <summary>An agent that waits for the master's word.</summary>
+public sealed record PendingJoin(string AgentId, string Endpoint, DateTimeOffset RequestedAt);
+
+/// <summary><see cref="Status"/> is <c>approved</c> or <c>rejected</c>.</summary>
+public sealed record DecisionResult(string Status, Guid SwarmId, string AgentId);
+
+public sealed record TransferResult(string Status, Guid SwarmId, string OldMaster, string NewMaster);
+
+public sealed record DissolveResult(string Status, Guid SwarmId, string Name);
+
+internal sealed record PendingPage(IReadOnlyList<PendingJoin> Pending, string? NextCursor);
+
+internal sealed record MasterOrder(string Agent);
+
+internal sealed record TransferOrder(string Agent, string Target);
+
 internal sealed record SwarmPage(IReadOnlyList<SwarmInfo> Swarms, string? NextCursor);
 
 internal sealed record MemberPage(IReadOnlyList<Member> Members, string? NextCursor);

@@ -12,6 +12,11 @@ public sealed class KeyVaultOptions
     /// <summary>The fewest characters of a master key.</summary>
     public const int MasterKeyLengthMin = 22;
 
+    /// <summary>What to say, and to do, when there is none.</summary>
+    public static readonly string MissingMeaning =
+        "Swarm:MasterKey is missing or too short. The AppHost makes and keeps it (parameter master-key); elsewhere set Swarm__MasterKey " +
+        $"to a random text of at least {MasterKeyLengthMin} characters and keep it safe: without it hosted keys are lost";
+
     /// <summary>The node's master key (configuration <c>Swarm:MasterKey</c>), a random text; the sealing key is derived from it.</summary>
     public string MasterKey { get; set; } = "";
 }
@@ -40,9 +45,7 @@ public sealed class KeyVault : IDisposable
     {
         if (options.MasterKey.Length < KeyVaultOptions.MasterKeyLengthMin)
         {
-            throw new StorageException(
-                "Swarm:MasterKey is missing or too short. The AppHost makes and keeps it (parameter master-key); elsewhere set Swarm__MasterKey " +
-                $"to a random text of at least {KeyVaultOptions.MasterKeyLengthMin} characters and keep it safe: without it hosted keys are lost.");
+            throw new StorageException(KeyVaultOptions.MissingMeaning + ".");
         }
 
         var master = Encoding.UTF8.GetBytes(options.MasterKey);

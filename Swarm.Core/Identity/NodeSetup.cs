@@ -10,6 +10,9 @@ public sealed class DataFolderOptions
 {
     public const string OperatorTokenFile = "operator.token";
 
+    /// <summary>What to say, and to do, when none is set.</summary>
+    public const string MissingMeaning = "Swarm:DataFolder is not set. The AppHost sets it; elsewhere set Swarm__DataFolder to a private folder";
+
     /// <summary>Configuration <c>Swarm:DataFolder</c>.</summary>
     public string Path { get; set; } = "";
 
@@ -20,7 +23,7 @@ public sealed class DataFolderOptions
     {
         if (Path.Length == 0)
         {
-            throw new StorageException("Swarm:DataFolder is not set. The AppHost sets it; elsewhere set Swarm__DataFolder to a private folder.");
+            throw new StorageException(MissingMeaning + ".");
         }
 
         if (!Directory.Exists(Path))

@@ -13,7 +13,14 @@ namespace Swarm.Core.Messaging;
 /// <param name="AcceptedAt">When it was committed.</param>
 /// <param name="Verified">False for a message that a compatible door stored unchecked.</param>
 /// <param name="Message">The message, read from the bytes that arrived.</param>
-public sealed record InboxItem(long Seq, DeliveryState State, DateTimeOffset AcceptedAt, bool Verified, AspMessage Message);
+public sealed record InboxItem(long Seq, DeliveryState State, DateTimeOffset AcceptedAt, bool Verified, AspMessage Message)
+{
+    /// <summary>When it was marked as read; only lists know.</summary>
+    public DateTimeOffset? ReadAt { get; init; }
+
+    /// <summary>Put away, or ended by something else than reading (<see cref="MailStatus.Archived"/>); only lists know.</summary>
+    public bool IsArchived { get; init; }
+}
 
 /// <summary>Which deliveries a list shows.</summary>
 public enum InboxFilter
@@ -21,6 +28,7 @@ public enum InboxFilter
     All,
     Unread,
     Read,
+    Archived,
 }
 
 /// <param name="Unread">Not read, and not expired or dead.</param>
@@ -54,9 +62,10 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
     {
         await using var command = database.CreateCommand(
             """
-            select d.seq, d.state, m.accepted_at, m.verified, m.wire
+            select d.seq, d.state, m.accepted_at, m.verified, m.wire, d.read_at, d.archived_at is not null or d.state > 4
             from deliveries d join messages m on m.message_no = d.message_no
             where d.recipient_no = $1 and d.seq > $2 and d.deleted_at is null and ($3::smallint[] is null or d.state = any ($3))
+              and ($6::boolean is null or (d.archived_at is not null or d.state > 4) = $6)
               and ($4::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $4))
             order by d.seq limit $5
             """);
@@ -69,8 +78,22 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         });
         command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
         command.Parameters.Add(new() { Value = Math.Min(limit, PageItemsMax) });
+        command.Parameters.Add(new()
+        {
+            Value = filter == InboxFilter.All ? DBNull.Value : filter == InboxFilter.Archived, NpgsqlDbType = NpgsqlDbType.Boolean,
+        });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await ReadItemsAsync(reader, bytesMax, null, cancellation);
+        var items = new List<InboxItem>();
+        for (var bytes = 0; bytes < bytesMax && await reader.ReadAsync(cancellation);)
+        {
+            items.Add(ToItem(reader, out var size) with
+            {
+                ReadAt = reader.IsDBNull(5) ? null : reader.GetFieldValue<DateTimeOffset>(5), IsArchived = reader.GetBoolean(6),
+            });
+            bytes += size;
+        }
+
+        return items;
     }
 
     /// <summary>Marks unread deliveries as read; unknown numbers are just not counted.</summary>
@@ -121,14 +144,8 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         var bytes = 0L;
         while (bytes < bytesMax && await reader.ReadAsync(cancellation))
         {
-            var wire = reader.GetFieldValue<byte[]>(4);
-            bytes += wire.Length;
-            items.Add(new(
-                reader.GetInt64(0),
-                (DeliveryState)reader.GetInt16(1),
-                reader.GetFieldValue<DateTimeOffset>(2),
-                reader.GetBoolean(3),
-                MessageParser.Parse(wire)));
+            items.Add(ToItem(reader, out var size));
+            bytes += size;
             if (traces is not null && !reader.IsDBNull(5))
             {
                 traces.Add(reader.GetString(5));
@@ -136,5 +153,13 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         }
 
         return items;
+    }
+
+    private static InboxItem ToItem(NpgsqlDataReader reader, out int bytes)
+    {
+        var wire = reader.GetFieldValue<byte[]>(4);
+        bytes = wire.Length;
+        return new(
+            reader.GetInt64(0), (DeliveryState)reader.GetInt16(1), reader.GetFieldValue<DateTimeOffset>(2), reader.GetBoolean(3), MessageParser.Parse(wire));
     }
 }

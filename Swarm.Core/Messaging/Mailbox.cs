@@ -1,3 +1,4 @@
+using System.Text;
 using Npgsql;
 using NpgsqlTypes;
 using Swarm.Core.Identity;
@@ -30,8 +31,10 @@ public enum MailAction
 }
 
 /// <summary>A delivery as a mail program shows it (ASP §9.1).</summary>
-/// <param name="Recipient">The recipient on the wire: a name or <c>broadcast</c>; null for what the node itself noted.</param>
-/// <param name="Text">The stored text (ASP §5.3), whole.</param>
+/// <param name="Recipient">
+/// The recipient on the wire: a name or <c>broadcast</c>; null for what the node itself noted, and when an imported message had none.
+/// </param>
+/// <param name="Text">The stored text (ASP §5.3), whole; of an imported message the one that it came with.</param>
 public sealed record MailItem(
     long Seq, MessageId MessageId, SwarmId SwarmId, string Sender, string? Recipient, MessageKind Kind, MailStatus Status,
     DateTimeOffset ReceivedAt, DateTimeOffset? ReadAt, string Text);
@@ -39,7 +42,7 @@ public sealed record MailItem(
 /// <param name="NextBefore">Ask again before this number for older ones; null when there are none.</param>
 public sealed record MailPage(IReadOnlyList<MailItem> Items, long? NextBefore);
 
-/// <param name="Total">All of them, the deleted included.</param>
+/// <param name="Total">All of them, the deleted included, as long as they were not purged.</param>
 public sealed record MailCounts(long Unread, long Read, long Archived, long Deleted, long Total);
 
 /// <param name="Statuses">What is shown.</param>
@@ -62,6 +65,9 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
     /// <summary>The most messages of one batch.</summary>
     public const int BatchMax = 100;
 
+    /// <summary>The most deliveries of one statement that changes many.</summary>
+    public const int ChunkMax = 5_000;
+
     /// <summary>How many deliveries one list looks through for a sender before it answers with what it has, and a cursor.</summary>
     public const int ScanMax = 5_000;
 
@@ -70,6 +76,14 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
         """
         case when d.deleted_at is not null then 3 when d.archived_at is not null or d.state > 4 then 2 when d.state in (3, 4) then 1 else 0 end
         """;
+
+    // A purged delivery stays as a mark, so that a repeat of its message stays a repeat; nobody sees it.
+    private const string NotPurged = "d.deleted_at is distinct from '-infinity'";
+
+    private const string Columns =
+        $"d.seq, {Status}, coalesce(i.at, m.accepted_at), d.read_at, m.wire, i.message_no is not null, i.recipient, i.stored";
+
+    private const string Imported = "left join imported_messages i on i.message_no = d.message_no and i.agent_no = d.recipient_no";
 
     // Who may have sent it, best guess first: the wire is asked last. 0 is the unknown sender of an unchecked message; a remote agent
     // that is in no swarm any more has no name here.
@@ -98,8 +112,8 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
             var chunk = 0;
             await using (var command = database.CreateCommand(
                 $"""
-                select d.seq, {Status}, m.accepted_at, d.read_at, m.wire
-                from deliveries d join messages m on m.message_no = d.message_no
+                select {Columns}
+                from deliveries d join messages m on m.message_no = d.message_no {Imported}
                 where d.recipient_no = $1 and d.seq < $2 and {Status} = any ($3)
                   and ($4::text is null or d.sender_no = any ({Candidates}))
                   and ($5::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $5))
@@ -145,7 +159,7 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
             $"""
             select count(*) filter (where s = 0), count(*) filter (where s = 1), count(*) filter (where s = 2), count(*) filter (where s = 3), count(*)
             from (select {Status} as s from deliveries d
-                  where d.recipient_no = $1 and ($2::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $2))) c
+                  where d.recipient_no = $1 and {NotPurged} and ($2::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $2))) c
             """);
         command.Parameters.Add(new() { Value = recipient.Value });
         command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
@@ -161,10 +175,10 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
         {
             await using var command = database.CreateCommand(
                 $"""
-                select d.seq, {Status}, m.accepted_at, d.read_at, m.wire
-                from (select i.message_no from ({senders}) s join message_ids i on i.sender_no = s.sender_no and i.message_id = $2) i
-                join deliveries d on d.message_no = i.message_no and d.recipient_no = $1
-                join messages m on m.message_no = i.message_no
+                select {Columns}
+                from (select i.message_no from ({senders}) s join message_ids i on i.sender_no = s.sender_no and i.message_id = $2) known
+                join deliveries d on d.message_no = known.message_no and d.recipient_no = $1 and {NotPurged}
+                join messages m on m.message_no = known.message_no {Imported}
                 order by d.seq desc limit 1
                 """);
             command.Parameters.Add(new() { Value = recipient.Value });
@@ -194,6 +208,47 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
         }
 
         return changed;
+    }
+
+    /// <summary>Archives up to <see cref="ChunkMax"/> of what is read, oldest first; says how many.</summary>
+    public async Task<int> ArchiveReadAsync(AgentId recipient, SwarmId? swarm, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand(
+            $"""
+            update deliveries t set archived_at = $3
+            from (select d.message_no from deliveries d
+                  where d.recipient_no = $1 and {Status} = 1 and ($2::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $2))
+                  order by d.seq limit $4) d
+            where t.message_no = d.message_no and t.recipient_no = $1
+            """);
+        command.Parameters.Add(new() { Value = recipient.Value });
+        command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
+        command.Parameters.Add(new() { Value = time.GetUtcNow().UtcDateTime });
+        command.Parameters.Add(new() { Value = ChunkMax });
+        return await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>
+    /// Takes what is thrown away, or put away, out of every list and count for good, up to <see cref="ChunkMax"/> at a time (ASP §15 <c>purge</c>).
+    /// A mark stays until retention takes the message, so that its sender's repeat is still a repeat.
+    /// </summary>
+    /// <param name="status"><see cref="MailStatus.Deleted"/>, or <see cref="MailStatus.Archived"/>.</param>
+    /// <param name="before">Only what was deleted before; null for all.</param>
+    public async Task<int> PurgeAsync(AgentId recipient, MailStatus status, DateTimeOffset? before, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand(
+            $"""
+            update deliveries t set deleted_at = '-infinity'
+            from (select d.message_no from deliveries d
+                  where d.recipient_no = $1 and {Status} = $2 and {NotPurged} and ($3::timestamptz is null or d.deleted_at < $3)
+                  order by d.seq limit $4) d
+            where t.message_no = d.message_no and t.recipient_no = $1
+            """);
+        command.Parameters.Add(new() { Value = recipient.Value });
+        command.Parameters.Add(new() { Value = (int)status });
+        command.Parameters.Add(new() { Value = before is { } at ? at.UtcDateTime : DBNull.Value, NpgsqlDbType = NpgsqlDbType.TimestampTz });
+        command.Parameters.Add(new() { Value = ChunkMax });
+        return await command.ExecuteNonQueryAsync(cancellation);
     }
 
     private async Task ApplyAsync(
@@ -226,11 +281,14 @@ public sealed class Mailbox(NpgsqlDataSource database, TimeProvider time)
     private static MailItem ToItem(NpgsqlDataReader reader, out int bytes)
     {
         var wire = reader.GetFieldValue<byte[]>(4);
-        bytes = wire.Length;
+        var stored = reader.IsDBNull(7) ? null : reader.GetFieldValue<byte[]>(7);
+        bytes = wire.Length + (stored?.Length ?? 0);
         var message = MessageParser.Parse(wire);
         return new(
-            reader.GetInt64(0), message.MessageId, message.SwarmId, message.SenderId, message.IsRecord ? null : message.Recipient, message.Kind,
+            reader.GetInt64(0), message.MessageId, message.SwarmId, message.SenderId,
+            message.IsRecord ? null : !reader.GetBoolean(5) ? message.Recipient : reader.IsDBNull(6) ? null : reader.GetString(6), message.Kind,
             (MailStatus)reader.GetInt32(1), reader.GetFieldValue<DateTimeOffset>(2),
-            reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3), message.IsRecord ? message.Content : Toon.OfMessage(wire));
+            reader.IsDBNull(3) ? null : reader.GetFieldValue<DateTimeOffset>(3),
+            stored is not null ? Encoding.UTF8.GetString(stored) : message.IsRecord ? message.Content : Toon.OfMessage(wire));
     }
 }

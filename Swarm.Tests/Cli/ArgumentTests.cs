@@ -1,38 +1,14 @@
 using System.Text;
-using System.Text.Json;
 using Swarm.Cli;
 using Swarm.Cli.Arguments;
 using Swarm.Cli.Output;
+using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
 public sealed class ArgumentTests
 {
     private static readonly DateTimeOffset Now = DateTimeOffset.Parse("2026-11-21T15:30:00Z");
-
-    [Fact]
-    public void Agent_ids_follow_the_vector_ID_01()
-    {
-        var vector = Vector("ID-01");
-        Assert.All(vector.GetProperty("accept").EnumerateArray(), item =>
-        {
-            Assert.True(AgentNameText.TryParse(item.GetProperty("in").GetString()!, out var name));
-            Assert.Equal(item.GetProperty("out").GetString(), name);
-        });
-        Assert.All(vector.GetProperty("reject").EnumerateArray(), item => Assert.False(AgentNameText.TryParse(item.GetString()!, out _)));
-    }
-
-    [Fact]
-    public void Swarm_ids_follow_the_vector_ID_02()
-    {
-        var vector = Vector("ID-02");
-        Assert.All(vector.GetProperty("accept").EnumerateArray(), item =>
-        {
-            Assert.True(SwarmIdText.TryParse(item.GetProperty("in").GetString()!, out var id));
-            Assert.Equal(item.GetProperty("out").GetString(), id.ToString("D"));
-        });
-        Assert.All(vector.GetProperty("reject").EnumerateArray(), item => Assert.False(SwarmIdText.TryParse(item.GetString()!, out _)));
-    }
 
     [Theory]
     [InlineData("  550E8400-e29b-41d4-a716-446655440000\n", true)]
@@ -43,6 +19,7 @@ public sealed class ArgumentTests
     [InlineData("(550e8400-e29b-41d4-a716-446655440000)", false)]
     [InlineData("0x550e8400e29b41d4a71644665544000", false)]
     [InlineData("", false)]
+    [Conforms("ASP-04")]
     public void Swarm_ids_are_read_in_any_notation_of_a_uuid_and_in_no_other(string text, bool accepted) =>
         Assert.Equal(accepted, SwarmIdText.TryParse(text, out _));
 
@@ -82,6 +59,7 @@ public sealed class ArgumentTests
     }
 
     [Fact]
+    [Conforms("ASP-90")]
     public void Standard_input_is_trimmed_and_has_the_same_limit()
     {
         Assert.Equal("hello\nthere", MessageContent.Read(null, null, false, Terminal("\n  hello\nthere \n"u8.ToArray())));
@@ -126,16 +104,60 @@ public sealed class ArgumentTests
         }
     }
 
+    [Theory]
+    [InlineData("https://alice.example.com/swarm", true)]
+    [InlineData("  https://h \n", true)]
+    [InlineData("http://alice.example.com/swarm", false)]
+    [InlineData("HTTPS://alice.example.com/swarm", false)]
+    [InlineData("https://", false)]
+    [InlineData("alice.example.com", false)]
+    [Conforms("ASP-03")]
+    public void An_endpoint_begins_with_https(string text, bool accepted)
+    {
+        if (accepted)
+        {
+            Assert.Equal(text.Trim(), EndpointText.Parse(text));
+        }
+        else
+        {
+            Refused(() => EndpointText.Parse(text), ExitCode.BadArguments);
+        }
+    }
+
+    [Fact]
+    [Conforms("ASP-03")]
+    public void An_endpoint_has_up_to_2048_characters()
+    {
+        var longest = "https://h/" + new string('x', EndpointText.LengthMax - "https://h/".Length);
+        Assert.Equal(longest, EndpointText.Parse(longest));
+        Refused(() => EndpointText.Parse(longest + "x"), ExitCode.BadArguments);
+    }
+
+    [Theory]
+    [InlineData("swarm://550e8400-e29b-41d4-a716-446655440000@h?token=")]
+    [InlineData("")]
+    [Conforms("ASP-96")]
+    public void An_invitation_is_known_by_the_hash_of_its_token(string before)
+    {
+        // echo -n eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9.eyJzd2FybV9pZCI6IjU1MGU4NDAwLWUyOWItNDFkNC1hNzE2LTQ0NjY1NTQ0MDAwMCJ9.c2ln | sha256sum
+        const string Jwt = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9.eyJzd2FybV9pZCI6IjU1MGU4NDAwLWUyOWItNDFkNC1hNzE2LTQ0NjY1NTQ0MDAwMCJ9.c2ln";
+        Assert.Equal(
+            (Guid.Parse("550e8400-e29b-41d4-a716-446655440000"), "0a0ba444e9577d98deb337e9ddb352f371147021c86e5ae514808bde684f706c"), InviteText.Identify(before + Jwt));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("a.b")]
+    [InlineData("a.b.c")]
+    [InlineData("a.e30.c")]
+    [InlineData("a.WzFd.c")]
+    [InlineData("swarm://x@h")]
+    [InlineData("swarm://x@h?other=a.b.c")]
+    [Conforms("ASP-96")]
+    public void What_is_no_invitation_is_not_revoked(string text) => Refused(() => InviteText.Identify(text), ExitCode.Permission);
+
     private static void Refused(Action action, int exitCode) => Assert.Equal(exitCode, Assert.Throws<CliException>(action).ExitCode);
 
     private static Terminal Terminal(byte[]? input) =>
         new(new MemoryStream(input ?? []), TextWriter.Null, TextWriter.Null) { InIsTerminal = input is null };
-
-    private static JsonElement Vector(string id)
-    {
-        var folder = Environment.GetEnvironmentVariable("SWARM_VECTORS") ?? Path.Combine(
-            AppContext.BaseDirectory, "Conformance", "vectors");
-        using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "agent-swarm.json")));
-        return document.RootElement.GetProperty("vectors").EnumerateArray().Single(vector => vector.GetProperty("id").GetString() == id).Clone();
-    }
 }

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Swarm.Cli;
+using Swarm.Cli.Profile;
 using Swarm.Tests.Client;
+using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
@@ -12,6 +14,11 @@ public sealed class CliTests : IDisposable
     private const string Swarm = """{"swarm_id":"550e8400-e29b-41d4-a716-446655440000","name":"research","master":"alice","settings":{"allow_member_invite":false,"require_approval":false},"member_count":2,"joined_at":"2026-02-05T14:30:00.000Z"}""";
 
     private const string DeadLetter = """{"id":"7-4","message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"550e8400-e29b-41d4-a716-446655440000","sender":"alice","recipient":"dave","attempts":1,"died_at":"2026-02-05T14:30:00.000Z","reason":"HTTP 422" """;
+
+    private const string State = """{"schema_version":"2.0.0","agent_id":"alice","exported_at":"2026-02-05T14:30:00+00:00","swarms":{},"muted_swarms":[],"muted_agents":["spam"],"public_keys":{},"inbox":[],"outbox":[]}""";
+
+    private const string Jwt = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9.eyJzd2FybV9pZCI6IjU1MGU4NDAwLWUyOWItNDFkNC1hNzE2LTQ0NjY1NTQ0MDAwMCJ9.c2ln";
+    private const string JwtHash = "0a0ba444e9577d98deb337e9ddb352f371147021c86e5ae514808bde684f706c";
 
     private readonly CliRun cli = new() { Variables = { ["SWARM_AGENT"] = "alice", ["SWARM_TOKEN"] = "t" } };
 
@@ -34,10 +41,24 @@ public sealed class CliTests : IDisposable
         ["GET /hub/v1/agents/alice/inbox"] = $$"""{"messages":[{{HubPeer.Item(1, "first")}},{{HubPeer.Item(2, "second", "read")}}],"next_cursor":null}""",
         ["POST /hub/v1/agents/alice/inbox/read"] = """{"updated":1}""",
         ["GET /hub/v1/agents/alice/inbox/counts"] = """{"unread":4,"read":5,"total":9}""",
+        ["GET /hub/v1/agents/alice/mailbox/counts"] = """{"unread":4,"read":5,"archived":2,"deleted":1,"total":12}""",
+        ["POST /hub/v1/agents/alice/mailbox/archive-read"] = """{"updated":3,"done":true}""",
+        ["POST /hub/v1/agents/alice/mailbox/00000000-0000-4000-8000-000000000001/archive"] = """{"status":"archived","message_id":"00000000-0000-4000-8000-000000000001"}""",
+        ["POST /hub/v1/agents/alice/mailbox/00000000-0000-4000-8000-000000000001/delete"] = """{"status":"deleted","message_id":"00000000-0000-4000-8000-000000000001"}""",
+        ["POST /hub/v1/agents/alice/purge"] = """{"messages":3,"archived":2,"sessions":1}""",
+        ["GET /hub/v1/agents/alice/outbox/counts"] = """{"sent":1,"delivered":2,"failed":3,"total":6}""",
+        ["GET /hub/v1/agents/alice/export"] = State,
+        ["POST /hub/v1/agents/alice/import"] = """{"schema_version":"2.0.0","swarms":1,"public_keys":2,"muted_agents":3,"muted_swarms":4,"inbox":5,"outbox":6,"skipped":[]}""",
+        [$"GET /hub/v1/swarms/{SwarmId}/requests"] = """{"swarm_id":"550e8400-e29b-41d4-a716-446655440000","pending":[{"agent_id":"bob","endpoint":"https://b/swarm","public_key":"k","requested_at":"2026-02-05T14:30:00.000Z","expires_at":"2026-02-12T14:30:00.000Z"}],"next_cursor":null}""",
+        [$"POST /hub/v1/swarms/{SwarmId}/requests/bob/approve"] = $$"""{"status":"approved","swarm_id":"{{SwarmId}}","agent_id":"bob"}""",
+        [$"POST /hub/v1/swarms/{SwarmId}/requests/bob/reject"] = $$"""{"status":"rejected","swarm_id":"{{SwarmId}}","agent_id":"bob"}""",
+        [$"POST /hub/v1/swarms/{SwarmId}/transfer"] = $$"""{"status":"transferred","swarm_id":"{{SwarmId}}","old_master":"alice","new_master":"bob"}""",
+        [$"POST /hub/v1/swarms/{SwarmId}/dissolve"] = $$"""{"status":"dissolved","swarm_id":"{{SwarmId}}","name":"research"}""",
+        [$"DELETE /hub/v1/swarms/{SwarmId}/invites/{JwtHash}"] = "",
         ["GET /hub/v1/agents/alice/mutes"] = """{"agents":[{"agent_id":"mallory","muted_at":"2026-02-05T14:30:00.000Z","reason":"spam"}],"swarms":[]}""",
         ["POST /hub/v1/agents/alice/mute"] = """{"status":"muted","type":"agent","id":"bob"}""",
         ["POST /hub/v1/agents/alice/unmute"] = """{"status":"unmuted","type":"agent","id":"bob","was_muted":true}""",
-        ["GET /hub/v1/agents/alice/outbox"] = $$"""{"messages":[{"message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"{{SwarmId}}","recipient":"broadcast","type":"message","content":"hi","accepted_at":"2026-02-05T14:30:00.000Z","recipients":{"delivered":1,"dead":1},"deliveries":[{"recipient":"bob","state":"delivered","attempts":0},{"recipient":"dave","state":"dead","attempts":1,"error":"HTTP 422"}]}]}""",
+        ["GET /hub/v1/agents/alice/outbox"] = $$"""{"messages":[{"message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"{{SwarmId}}","recipient":"broadcast","type":"message","content":"hi","accepted_at":"2026-02-05T14:30:00.000Z","recipients":{"delivered":1,"dead":1},"status":"failed","error":"HTTP 422","deliveries":[{"recipient":"bob","state":"delivered","attempts":0},{"recipient":"dave","state":"dead","attempts":1,"error":"HTTP 422"}]}]}""",
         ["GET /hub/v1/deliveries/00000000-0000-4000-8000-000000000001"] = $$"""{"messages":[{"message_id":"00000000-0000-4000-8000-000000000001","swarm_id":"{{SwarmId}}","sender":"alice","verified":true,"sent_at":"2026-02-05T14:30:00.000Z","accepted_at":"2026-02-05T14:30:00.000Z","expires_at":null,"remaining":0,"trace":null,"recipients":[{"recipient":"dave","seq":4,"state":"dead","attempts":1,"error":"HTTP 422","due_at":null,"read_at":null,"tries":[{"attempt":1,"at":"2026-02-05T14:30:00.000Z","error":"HTTP 422"}]}]}]}""",
         ["GET /hub/v1/dead-letters"] = $$"""{"dead_letters":[{{DeadLetter}}}]}""",
         ["GET /hub/v1/dead-letters/7-4"] = $$"""{{DeadLetter}},"type":"message","timestamp":"2026-02-05T14:30:00.000Z","content":"hi","tries":[{"attempt":1,"at":"2026-02-05T14:30:00.000Z","error":"HTTP 422"}]}""",
@@ -61,6 +82,25 @@ public sealed class CliTests : IDisposable
         { "send -m hi", "status message_id swarm_id recipient" },
         { "messages", "count messages" },
         { "messages --count", "swarm_id unread read archived deleted total" },
+        { "messages --archive 00000000-0000-4000-8000-000000000001", "status message_id" },
+        { "messages --delete 00000000-0000-4000-8000-000000000001", "status message_id" },
+        { "messages --archive-all", "action updated total" },
+        { "messages --archive 00000000-0000-4000-8000-000000000001 --delete x --archive-all --count", "status message_id" },
+        { "messages --archive-all --count", "action updated total" },
+        { "messages --status archived", "count messages" },
+        { "sent --count", "swarm_id sent delivered failed total" },
+        { "config", "agent_id endpoint config_path db_path default_swarm resolved_swarm_id resolved_via" },
+        { "purge --messages --yes", "status messages_purged retention_hours" },
+        { "purge --messages --force --include-archived --yes", "status messages_purged archived_purged" },
+        { "purge --messages --sessions --yes", "status messages_purged retention_hours sessions_purged timeout_minutes" },
+        { "purge --sessions --timeout-minutes 5 --yes", "status sessions_purged timeout_minutes" },
+        { "approve", "swarm_id pending" },
+        { "approve -a bob", "status swarm_id agent_id" },
+        { "approve -a bob --reject", "status swarm_id agent_id" },
+        { "transfer -a bob", "status swarm_id old_master new_master" },
+        { "dissolve", "status swarm_id name" },
+        { $"revoke -t {Jwt}", "status swarm_id token_hash" },
+        { $"revoke -t swarm://{SwarmId}@h?token={Jwt}", "status swarm_id token_hash" },
         { "inbox", "count messages" },
         { "sent", "swarm_id count messages" },
         { "trace 00000000-0000-4000-8000-000000000001", "count messages" },
@@ -89,6 +129,7 @@ public sealed class CliTests : IDisposable
 
     [Theory]
     [MemberData(nameof(JsonOfCommands))]
+    [Conforms("ASP-88", "ASP-89", "ASP-90", "ASP-91", "ASP-92", "ASP-93", "ASP-96")]
     public async Task Json_has_the_documented_keys_in_their_order(string command, string keys)
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -106,7 +147,7 @@ public sealed class CliTests : IDisposable
             await cli.RunAsync(peer.Url,
             [
                 .. command.Split(' '),
-                .. command is "leave" or "kick -a bob" or "agent revoke alice" || command.StartsWith("dlq requeue", StringComparison.Ordinal)
+                .. command is "leave" or "kick -a bob" or "agent revoke alice" or "transfer -a bob" or "dissolve" || command.StartsWith("dlq requeue", StringComparison.Ordinal)
                     || command.StartsWith("dlq discard", StringComparison.Ordinal) ? ["--yes"] : Array.Empty<string>(),
             ]));
         Assert.NotEmpty(cli.Out);
@@ -140,6 +181,7 @@ public sealed class CliTests : IDisposable
     }
 
     [Fact]
+    [Conforms("ASP-91", "ASP-95")]
     public async Task Messages_are_shown_then_marked_as_read()
     {
         var marked = false;
@@ -160,6 +202,7 @@ public sealed class CliTests : IDisposable
     }
 
     [Fact]
+    [Conforms("ASP-95")]
     public async Task Messages_that_could_not_be_shown_stay_unread()
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -169,6 +212,7 @@ public sealed class CliTests : IDisposable
     }
 
     [Fact]
+    [Conforms("ASP-91")]
     public async Task No_mark_read_marks_nothing()
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -198,6 +242,7 @@ public sealed class CliTests : IDisposable
     [Theory]
     [InlineData(true, "␛[2Jhi")]
     [InlineData(false, "\u001b[2Jhi")]
+    [Conforms("ASP-95")]
     public async Task A_person_gets_no_control_sequences_and_a_script_gets_the_text_as_it_is(bool person, string shown)
     {
         await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
@@ -256,6 +301,7 @@ public sealed class CliTests : IDisposable
     [InlineData("n\n", 0, 1)]
     [InlineData("\n", 0, 1)]
     [InlineData("", 1, 1)]
+    [Conforms("ASP-89", "ASP-93")]
     public async Task Leaving_asks_first(string answer, int exitCode, int requests)
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -276,6 +322,7 @@ public sealed class CliTests : IDisposable
     }
 
     [Fact]
+    [Conforms("ASP-88")]
     public async Task Status_without_an_agent_tells_of_the_node_and_exits_1()
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -283,6 +330,146 @@ public sealed class CliTests : IDisposable
         Assert.Equal(ExitCode.General, await cli.RunAsync(peer.Url, "status", "--json"));
         Assert.Equal("not_initialized", cli.Json["status"]!.GetValue<string>());
         Assert.Equal("n1", cli.Json["node"]!["node_id"]!.GetValue<string>());
+    }
+
+    [Theory]
+    [InlineData("purge --messages --force --json", "y\n", 0, 1)]
+    [InlineData("purge --messages --json", "n\n", 0, 0)]
+    [InlineData("purge --messages --json", "", 1, 0)]
+    [InlineData("purge --messages", "n\n", 0, 0)]
+    [InlineData("import -i {state} --json", "y\n", 0, 1)]
+    [InlineData("import -i {state} --json", "no\n", 0, 0)]
+    [InlineData("import -i {state} --json", "", 1, 0)]
+    [InlineData("import -i {state} --json --merge", "", 0, 1)]
+    [InlineData("import -i {state} --json -y", "", 0, 1)]
+    [Conforms("ASP-92")]
+    public async Task Purge_and_import_ask_scripts_too(string command, string answer, int exitCode, int requests)
+    {
+        await using var peer = await HubPeer.StartAsync(Answers);
+        var path = Path.Combine(cli.Home, "state.json");
+        await File.WriteAllTextAsync(path, State);
+        cli.Input = System.Text.Encoding.UTF8.GetBytes(answer);
+        Assert.Equal(exitCode, await cli.RunAsync(peer.Url, command.Replace("{state}", path, StringComparison.Ordinal).Split(' ')));
+        Assert.Equal(requests, peer.Seen.Count);
+    }
+
+    [Fact]
+    [Conforms("ASP-92", "ASP-93")]
+    public async Task An_import_says_what_it_brought_and_sends_the_file_compactly()
+    {
+        await using var peer = await HubPeer.StartAsync(Answers);
+        var path = Path.Combine(cli.Home, "state.json");
+        await File.WriteAllTextAsync(path, "{\n  \"schema_version\": \"2.0.0\", \"x\": \"na\\u00efve \\ud83d\\ude00\"\n}");
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "import", "-i", path, "--merge", "--json"));
+        Assert.Equal(
+            ["status", "source", "merge", "schema_version", "swarms", "public_keys", "muted_agents", "muted_swarms", "inbox", "outbox"],
+            cli.Json.AsObject().Select(member => member.Key));
+        Assert.Equal(("imported", path, true, 5), (
+            cli.Json["status"]!.GetValue<string>(), cli.Json["source"]!.GetValue<string>(), cli.Json["merge"]!.GetValue<bool>(), cli.Json["inbox"]!.GetValue<int>()));
+        Assert.Equal("POST /hub/v1/agents/alice/import?merge=true", Assert.Single(peer.Seen).ToString());
+        Assert.Equal("""{"schema_version":"2.0.0","x":"naïve 😀"}""", peer.Seen[0].Body);
+    }
+
+    [Theory]
+    [InlineData(5, null, 0, "")]
+    [InlineData(1, "not json", 0, "")]
+    [InlineData(2, "{}", 422, "unsupported-version")]
+    [InlineData(1, "{}", 422, "invalid-request")]
+    [InlineData(1, "{}", 422, "invalid-key")]
+    [InlineData(1, "{}", 409, "swarm-exists")]
+    [InlineData(4, "{}", 403, "forbidden")]
+    [Conforms("ASP-93")]
+    public async Task An_import_that_fails_says_how(int exitCode, string? file, int status, string error)
+    {
+        await using var peer = await HubPeer.StartAsync((context, _, _) => HubPeer.ProblemAsync(context, status, error, "In the node's words."));
+        var path = Path.Combine(cli.Home, "state.json");
+        if (file is not null)
+        {
+            await File.WriteAllTextAsync(path, file);
+        }
+
+        Assert.Equal(exitCode, await cli.RunAsync(peer.Url, "import", "-i", path, "-y", "--json"));
+        Assert.Equal(("error", exitCode), (cli.Json["status"]!.GetValue<string>(), cli.Json["exit_code"]!.GetValue<int>()));
+    }
+
+    [Fact]
+    [Conforms("ASP-85", "ASP-92")]
+    public async Task An_export_is_printed_or_written_privately_in_the_references_form()
+    {
+        await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
+        {
+            ["GET /hub/v1/agents/alice/export"] = State.Replace("spam", "naïve 😀\\u007f", StringComparison.Ordinal),
+        });
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "export"));
+        Assert.Equal("2.0.0", cli.Json["schema_version"]!.GetValue<string>());
+        var path = Path.Combine(cli.Home, "out.json");
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "export", "-o", path, "--no-outbox"));
+        Assert.Equal("GET /hub/v1/agents/alice/export?outbox=false", peer.Seen[^1].ToString());
+        Assert.Contains("Muted agents: 1", cli.Out, StringComparison.Ordinal);
+        var text = await File.ReadAllTextAsync(path);
+        Assert.StartsWith("{\n  \"schema_version\": \"2.0.0\",\n", text, StringComparison.Ordinal);
+        Assert.EndsWith("\"outbox\": []\n}", text, StringComparison.Ordinal);
+        Assert.Contains("na\\u00efve \\ud83d\\ude00", text, StringComparison.Ordinal);
+        Assert.True(text.All(char.IsAscii));
+        Assert.False(PrivateFiles.IsOpenToOthers(path));
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "export", "-o", path, "--json"));
+        Assert.Equal(["schema_version", "agent_id", "exported_at", "swarms", "muted_swarms", "muted_agents", "public_keys", "inbox", "outbox"],
+            cli.Json.AsObject().Select(member => member.Key));
+    }
+
+    [Theory]
+    [InlineData("SWARM_ID", "{550E8400-E29B-41D4-A716-446655440000}", "", SwarmId, "SWARM_ID environment variable")]
+    [InlineData("", "", "660e8400e29b41d4a716446655440001", "660e8400-e29b-41d4-a716-446655440001", "default_swarm in ")]
+    [InlineData("", "", "", SwarmId, "auto-detected (single swarm in DB)")]
+    [Conforms("ASP-88", "ASP-94")]
+    public async Task Config_says_which_swarm_is_meant_and_why(string variable, string value, string defaultSwarm, string resolved, string via)
+    {
+        await using var peer = await HubPeer.StartAsync(Answers);
+        if (variable.Length > 0)
+        {
+            cli.Variables[variable] = value;
+        }
+
+        if (defaultSwarm.Length > 0)
+        {
+            Directory.CreateDirectory(cli.Profile);
+            await File.WriteAllTextAsync(Path.Combine(cli.Profile, "config.json"), $$"""{"default_swarm":"{{defaultSwarm}}"}""");
+        }
+
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "config", "--json"));
+        Assert.Equal(resolved, cli.Json["resolved_swarm_id"]!.GetValue<string>());
+        Assert.StartsWith(via, cli.Json["resolved_via"]!.GetValue<string>(), StringComparison.Ordinal);
+        Assert.Equal(defaultSwarm.Length > 0 ? defaultSwarm : null, cli.Json["default_swarm"]?.GetValue<string>());
+    }
+
+    [Theory]
+    [InlineData("{\"swarms\":[]}")]
+    [InlineData("{\"swarms\":[{0},{0}]}")]
+    [Conforms("ASP-94")]
+    public async Task Config_says_when_no_swarm_is_meant(string swarms)
+    {
+        await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>(Answers)
+        {
+            ["GET /hub/v1/swarms"] = swarms.Replace("{0}", Swarm, StringComparison.Ordinal),
+        });
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "config", "--json"));
+        Assert.Null(cli.Json["resolved_swarm_id"]);
+        Assert.Equal("not resolved", cli.Json["resolved_via"]!.GetValue<string>());
+    }
+
+    [Fact]
+    [Conforms("ASP-90")]
+    public async Task More_than_100_sent_messages_count_as_100()
+    {
+        var one = Answers["GET /hub/v1/agents/alice/outbox"];
+        var item = one[one.IndexOf("[{", StringComparison.Ordinal)..].TrimStart('[').TrimEnd('}').TrimEnd(']');
+        await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
+        {
+            ["GET /hub/v1/agents/alice/outbox"] = $$"""{"messages":[{{string.Join(',', Enumerable.Repeat(item, 100))}}],"next_cursor":"7"}""",
+        });
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "sent", "-l", "1000", "--json"));
+        Assert.Equal(100, cli.Json["count"]!.GetValue<int>());
+        Assert.Single(peer.Seen);
     }
 
     public void Dispose() => cli.Dispose();

@@ -1,11 +1,14 @@
 using Swarm.Cli;
 using Swarm.Tests.Client;
+using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
 public sealed class ExitCodeTests : IDisposable
 {
     private const string Id = CliTests.SwarmId;
+
+    private const string Jwt = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9.eyJzd2FybV9pZCI6IjU1MGU4NDAwLWUyOWItNDFkNC1hNzE2LTQ0NjY1NTQ0MDAwMCJ9.c2ln";
 
     private readonly CliRun cli = new() { Variables = { ["SWARM_AGENT"] = "alice", ["SWARM_TOKEN"] = "t" } };
 
@@ -24,7 +27,8 @@ public sealed class ExitCodeTests : IDisposable
     [InlineData(1, 403, "not-master", "invite -s " + Id)]
     [InlineData(5, 404, "unknown-swarm", "invite -s " + Id)]
     [InlineData(4, 400, "invalid-token", "join -t swarm://x")]
-    [InlineData(4, 400, "token-signature", "join -t swarm://x")]
+    [InlineData(1, 401, "token-signature", "join -t swarm://x")]
+    [InlineData(1, 502, "peer-unreachable", "join -t swarm://x")]
     [InlineData(4, 400, "token-expired", "join -t swarm://x")]
     [InlineData(4, 400, "token-exhausted", "join -t swarm://x")]
     [InlineData(4, 400, "token-revoked", "join -t swarm://x")]
@@ -43,6 +47,25 @@ public sealed class ExitCodeTests : IDisposable
     [InlineData(2, 413, "content-too-long", "send -m x -s " + Id)]
     [InlineData(5, 404, "unknown-agent", "agent show bob")]
     [InlineData(4, 403, "forbidden", "backup")]
+    [InlineData(5, 404, "unknown-message", "messages --archive " + Id)]
+    [InlineData(1, 409, "wrong-status", "messages --archive " + Id)]
+    [InlineData(1, 404, "unknown-message", "messages --delete " + Id)]
+    [InlineData(3, 503, "unavailable", "messages --count")]
+    [InlineData(3, 503, "unavailable", "messages --archive-all")]
+    [InlineData(3, 503, "unavailable", "sent --count")]
+    [InlineData(4, 403, "forbidden", "purge --messages -y")]
+    [InlineData(4, 403, "forbidden", "export")]
+    [InlineData(5, 404, "unknown-agent", "config")]
+    [InlineData(4, 403, "not-master", "approve -s " + Id)]
+    [InlineData(5, 404, "unknown-request", "approve -a bob -s " + Id)]
+    [InlineData(4, 403, "not-master", "transfer -a bob -y -s " + Id)]
+    [InlineData(4, 409, "transfer-declined", "transfer -a bob -y -s " + Id)]
+    [InlineData(5, 404, "not-a-member", "transfer -a bob -y -s " + Id)]
+    [InlineData(4, 403, "not-master", "dissolve -y -s " + Id)]
+    [InlineData(5, 404, "unknown-swarm", "dissolve -y -s " + Id)]
+    [InlineData(4, 403, "not-master", "revoke -t " + Jwt)]
+    [InlineData(5, 404, "unknown-swarm", "revoke -t " + Jwt)]
+    [Conforms("ASP-93", "ASP-95")]
     public async Task Each_refusal_has_its_exit_code_and_its_words(int exitCode, int status, string error, string command)
     {
         await using var peer = await HubPeer.StartAsync(

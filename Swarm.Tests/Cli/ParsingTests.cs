@@ -1,5 +1,6 @@
 using Swarm.Cli;
 using Swarm.Tests.Client;
+using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
@@ -12,7 +13,7 @@ public sealed class ParsingTests : IDisposable
         "init", "create", "invite", "join", "leave", "kick", "list", "send", "messages", "inbox", "status", "agent", "agent create",
         "agent list", "agent show",
         "agent import", "agent revoke", "agent token", "agent token new", "agent token list", "agent token revoke", "agent enrolment",
-        "backup", "doctor",
+        "backup", "doctor", "config", "purge", "export", "import", "approve", "revoke", "transfer", "dissolve", "sent", "mute", "unmute",
     ];
 
     [Theory]
@@ -44,19 +45,29 @@ public sealed class ParsingTests : IDisposable
     [InlineData("init", "-a", "alice", "-e", "http://alice.example.com/swarm")]
     [InlineData("create")]
     [InlineData("create", "-n", "  ", "--as", "alice")]
-    [InlineData("invite", "-e", "-1")]
+    [InlineData("invite", "-e", "x")]
     [InlineData("invite", "-m", "x")]
     [InlineData("join", "--as", "alice")]
     [InlineData("join", "--as", "alice", "-t", "")]
     [InlineData("kick", "--as", "alice")]
     [InlineData("list", "-s", "x", "--as", "alice")]
-    [InlineData("send", "-m", "hi")]
     [InlineData("send", "--as", "alice", "-m", "hi", "--priority", "urgent")]
     [InlineData("send", "--as", "alice", "-m", "hi", "--expires", "soon")]
     [InlineData("send", "--as", "alice", "-m", "hi", "-t", "b@b")]
-    [InlineData("messages", "--as", "alice", "--status", "archived")]
-    [InlineData("messages", "--as", "alice", "-l", "0")]
-    [InlineData("messages", "--as", "alice", "-l", "101")]
+    [InlineData("messages", "--as", "alice", "--status", "deleted")]
+    [InlineData("messages", "--as", "alice", "-l", "x")]
+    [InlineData("sent", "--as", "alice", "-l", "x")]
+    [InlineData("purge", "--as", "alice")]
+    [InlineData("purge", "--as", "alice", "--sessions", "--include-archived")]
+    [InlineData("purge", "--as", "alice", "--sessions", "--force")]
+    [InlineData("purge", "--as", "alice", "--messages", "--retention-hours", "-1")]
+    [InlineData("import", "--as", "alice")]
+    [InlineData("approve", "--as", "alice", "--reject")]
+    [InlineData("transfer", "--as", "alice")]
+    [InlineData("revoke", "--as", "alice")]
+    [InlineData("mute", "--as", "alice")]
+    [InlineData("mute", "--as", "alice", "-a", "bob", "-s", CliTests.SwarmId)]
+    [InlineData("unmute", "--as", "alice", "-s", "x")]
     [InlineData("messages", "--as", "alice", "-s", "x")]
     [InlineData("inbox", "--as", "alice", "--max", "0")]
     [InlineData("agent", "show")]
@@ -64,6 +75,7 @@ public sealed class ParsingTests : IDisposable
     [InlineData("status", "--url", "ftp://127.0.0.1")]
     [InlineData("status", "--url", "http://user:secret@127.0.0.1")]
     [InlineData("status", "--url", "http://swarm.example.com")]
+    [Conforms("ASP-93")]
     public async Task Bad_arguments_exit_2_and_change_nothing(params string[] args)
     {
         await using var peer = await HubPeer.StartAsync(500, "{}");
@@ -73,7 +85,34 @@ public sealed class ParsingTests : IDisposable
         Assert.Empty(peer.Seen);
     }
 
+    [Theory]
+    [InlineData(3, "messages", "-l", "0")]
+    [InlineData(3, "messages", "-l", "101")]
+    [InlineData(1, "sent", "-l", "0")]
+    [InlineData(1, "sent", "-l", "-5")]
+    [Conforms("ASP-93")]
+    public async Task A_limit_out_of_range_exits_as_in_the_reference_and_asks_nobody(int exitCode, params string[] args)
+    {
+        await using var peer = await HubPeer.StartAsync(500, "{}");
+        cli.Variables["SWARM_TOKEN"] = "t";
+        Assert.Equal(exitCode, await cli.RunAsync(peer.Url, [.. args, "--as", "alice"]));
+        Assert.Empty(peer.Seen);
+    }
+
+    [Theory]
+    [InlineData("send", "-m", "hi")]
+    [InlineData("list")]
+    [InlineData("config")]
+    [Conforms("ASP-93")]
+    public async Task Without_an_agent_there_is_nothing_to_act_with(params string[] args)
+    {
+        await using var peer = await HubPeer.StartAsync(500, "{}");
+        Assert.Equal(ExitCode.General, await cli.RunAsync(peer.Url, args));
+        Assert.Empty(peer.Seen);
+    }
+
     [Fact]
+    [Conforms("ASP-95")]
     public async Task With_json_an_error_is_one_object_on_standard_output()
     {
         Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(null, "kick", "--json"));
@@ -89,6 +128,8 @@ public sealed class ParsingTests : IDisposable
     [InlineData("[red]no markup[/]")]
     [InlineData("--not-an-option")]
     [InlineData("list")]
+    [InlineData("[/x] [bold]gone?[/]")]
+    [Conforms("ASP-90", "ASP-95")]
     public async Task A_text_is_a_text_whatever_it_looks_like(string text)
     {
         await using var peer = await HubPeer.StartAsync(CliTests.Answers);

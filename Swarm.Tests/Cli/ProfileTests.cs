@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Swarm.Cli;
 using Swarm.Cli.Profile;
 using Swarm.Tests.Client;
+using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
@@ -13,6 +14,7 @@ public sealed class ProfileTests : IDisposable
     private readonly CliRun cli = new();
 
     [Fact]
+    [Conforms("ASP-88")]
     public async Task Init_keeps_the_token_where_only_its_owner_reads_it()
     {
         await using var peer = await HubPeer.StartAsync(CliTests.Answers);
@@ -86,7 +88,7 @@ public sealed class ProfileTests : IDisposable
     {
         await using var peer = await HubPeer.StartAsync(200, """{"swarms":[]}""");
         cli.Variables["SWARM_TOKEN"] = "t";
-        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(peer.Url, "list"));
+        Assert.Equal(ExitCode.General, await cli.RunAsync(peer.Url, "list"));
         new CliConfig { DefaultAgent = "c" }.Save(cli.Profile);
         await cli.RunAsync(peer.Url, "list");
         cli.Variables["SWARM_AGENT"] = "b";
@@ -96,6 +98,7 @@ public sealed class ProfileTests : IDisposable
     }
 
     [Fact]
+    [Conforms("ASP-94")]
     public async Task The_swarm_is_the_option_then_the_variable_then_the_default_then_the_only_one()
     {
         await using var peer = await HubPeer.StartAsync(CliTests.Answers);
@@ -118,6 +121,7 @@ public sealed class ProfileTests : IDisposable
     [Theory]
     [InlineData("""{"swarms":[]}""")]
     [InlineData("""{"swarms":[{"swarm_id":"11111111-1111-4111-8111-111111111111","name":"a","master":"m","member_count":1},{"swarm_id":"22222222-2222-4222-8222-222222222222","name":"b","master":"m","member_count":1}]}""")]
+    [Conforms("ASP-94")]
     public async Task Without_one_swarm_to_mean_it_is_exit_2(string swarms)
     {
         await using var peer = await HubPeer.StartAsync(200, swarms);

@@ -1,6 +1,7 @@
 using System.Text;
 using Swarm.Cli;
 using Swarm.Client;
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Doors;
 using Swarm.Tests.Infrastructure;
 
@@ -27,6 +28,7 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
     public void Dispose() => cli.Dispose();
 
     [Fact]
+    [Conforms("ASP-89", "ASP-90", "ASP-91", "ASP-95")]
     public async Task Two_agents_meet_by_commands_and_read_byte_for_byte_in_order()
     {
         await MeetAsync();
@@ -89,6 +91,7 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
     }
 
     [Fact]
+    [Conforms("ASP-89", "ASP-93")]
     public async Task Refusals_have_the_exit_codes_of_the_protocol()
     {
         await MeetAsync();
@@ -190,6 +193,107 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
         Assert.Equal(["three", "two", "once"], sent.Select(item => item.Content));
         Assert.Equal(3, (await client.GetStatusAsync()).Messages);
         Assert.Equal(1, (await client.GetStatsAsync()).Duplicates);
+    }
+
+    [Fact]
+    [Conforms("ASP-91", "ASP-92")]
+    public async Task Messages_are_counted_put_away_thrown_away_and_purged()
+    {
+        await MeetAsync();
+        foreach (var text in new[] { "one", "two", "three", "four" })
+        {
+            await OkAsync("send", "--as", "alice", "-t", "bob", "-m", text);
+        }
+
+        await OkAsync("messages", "--as", "bob", "--no-mark-read", "--json");
+        var ids = cli.Json["messages"]!.AsArray().Select(message => message!["message_id"]!.GetValue<string>()).ToList();
+        await OkAsync("messages", "--as", "bob", "--archive", ids[0], "--json");
+        Assert.Equal(("archived", ids[0]), (cli.Json["status"]!.GetValue<string>(), cli.Json["message_id"]!.GetValue<string>()));
+        Assert.Equal(ExitCode.General, await cli.RunAsync(Url, "messages", "--as", "bob", "--archive", ids[0]));
+        Assert.Contains("Cannot archive from 'archived'", cli.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "messages", "--as", "bob", "--archive", Guid.NewGuid().ToString()));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "messages", "--as", "bob", "--archive", "x"));
+        Assert.Equal(ExitCode.General, await cli.RunAsync(Url, "messages", "--as", "bob", "--delete", Guid.NewGuid().ToString()));
+        await OkAsync("messages", "--as", "bob", "--delete", ids[1].ToUpperInvariant(), "--json");
+        await OkAsync("messages", "--as", "bob", "--delete", ids[1], "--json");
+        Assert.Equal((2, 0, 1, 1, 4), await CountAsync());
+
+        await OkAsync("messages", "--as", "bob", "-l", "1", "--raw");
+        Assert.Equal("three", cli.Out);
+        await OkAsync("messages", "--as", "bob", "--status", "archived", "--json");
+        Assert.Equal(["archived"], Statuses());
+        await OkAsync("messages", "--as", "bob", "--status", "read", "--json");
+        Assert.Equal(["read"], Statuses());
+        Assert.NotNull(cli.Json["messages"]![0]!["read_at"]);
+        await OkAsync("messages", "--as", "bob", "--archive-all", "--json");
+        Assert.Equal((1, 1), (cli.Json["updated"]!.GetValue<int>(), cli.Json["total"]!.GetValue<int>()));
+        await OkAsync("messages", "--as", "bob", "--archive-all", "--json");
+        Assert.Equal((1, 0, 2, 1, 4), await CountAsync());
+
+        // Within the retention nothing deleted goes; by force it does, and a repeat of the message is still a repeat.
+        await OkAsync("purge", "--as", "bob", "--messages", "--yes", "--json");
+        Assert.Equal(0, cli.Json["messages_purged"]!.GetValue<int>());
+        await OkAsync("purge", "--as", "bob", "--messages", "--force", "--include-archived", "--sessions", "--yes", "--json");
+        Assert.Equal((1, 2, 0), (
+            cli.Json["messages_purged"]!.GetValue<int>(), cli.Json["archived_purged"]!.GetValue<int>(), cli.Json["sessions_purged"]!.GetValue<int>()));
+        Assert.Equal((1, 0, 0, 0, 1), await CountAsync());
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "messages", "--as", "bob", "--archive", ids[0]));
+        await OkAsync("messages", "--as", "bob", "--status", "all", "--json");
+        Assert.Equal(["unread"], Statuses());
+
+        // An agent puts away its own messages alone.
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "messages", "--as", "alice", "--archive", ids[3]));
+        await OkAsync("sent", "--as", "alice", "--count", "--json");
+        Assert.Equal((1, 3, 0, 4), (
+            cli.Json["sent"]!.GetValue<int>(), cli.Json["delivered"]!.GetValue<int>(), cli.Json["failed"]!.GetValue<int>(), cli.Json["total"]!.GetValue<int>()));
+
+        IEnumerable<string> Statuses() => cli.Json["messages"]!.AsArray().Select(message => message!["status"]!.GetValue<string>());
+
+        async Task<(int Unread, int Read, int Archived, int Deleted, int Total)> CountAsync()
+        {
+            await OkAsync("messages", "--as", "bob", "--count", "--json");
+            int Of(string name) => cli.Json[name]!.GetValue<int>();
+            return (Of("unread"), Of("read"), Of("archived"), Of("deleted"), Of("total"));
+        }
+    }
+
+    [Fact]
+    [Conforms("ASP-92")]
+    public async Task An_agent_is_exported_and_imported_by_commands()
+    {
+        await MeetAsync();
+        await OkAsync("send", "--as", "alice", "-t", "bob", "-m", "naïve 😀");
+        await OkAsync("mute", "--as", "bob", "-a", "mallory");
+        var path = Path.Combine(cli.Home, "bob.json");
+        await OkAsync("export", "--as", "bob", "-o", path);
+        cli.Variables["SWARM_TOKEN"] = new Swarm.Cli.Profile.Credentials(cli.Profile, TimeProvider.System).Find(Url, "bob")!;
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "import", "--as", "bob", "-i", path, "-y"));
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        await OkAsync("import", "--as", "bob", "-i", path, "-y", "--json");
+        Assert.Equal((1, 1, 1), (cli.Json["swarms"]!.GetValue<int>(), cli.Json["inbox"]!.GetValue<int>(), cli.Json["muted_agents"]!.GetValue<int>()));
+        await OkAsync("messages", "--as", "bob", "--raw");
+        Assert.Equal("naïve 😀", cli.Out);
+        await File.WriteAllTextAsync(path, """{"schema_version":"3.0.0"}""");
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "import", "--as", "bob", "-i", path, "-y"));
+        Assert.Contains("Unsupported schema version: 3.0.0", cli.Error, StringComparison.Ordinal);
+        await OkAsync("config", "--as", "bob", "--json");
+        Assert.Equal("auto-detected (single swarm in DB)", cli.Json["resolved_via"]!.GetValue<string>());
+    }
+
+    [Fact]
+    [Conforms("ASP-96")]
+    public async Task An_invitation_that_is_revoked_lets_nobody_in()
+    {
+        await MeetAsync();
+        await OkAsync("invite", "--as", "alice", "-e", "1", "--json");
+        var invite = cli.Json["invite_token"]!.GetValue<string>();
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "revoke", "--as", "bob", "-t", invite));
+        await OkAsync("revoke", "--as", "alice", "-t", invite, "--json");
+        Assert.Equal(64, cli.Json["token_hash"]!.GetValue<string>().Length);
+        cli.Variables["SWARM_TOKEN"] = operatorToken;
+        await OkAsync("init", "-a", "carol");
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "join", "--as", "carol", "-t", invite));
+        Assert.Contains("revoked", cli.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -66,15 +66,23 @@ public static partial class AgentSwarmEndpoints
             return;
         }
 
+        var options = services.GetRequiredService<IOptions<AgentSwarmOptions>>().Value;
         var isJson = RequestBody.IsJson(context.Request);
-        if (!isJson || !MessageReader.TryRead(body.Bytes.Span, out var message))
+        var wire = body.Bytes;
+        if (options.AcceptText && !isJson && RequestBody.IsText(context.Request))
         {
-            await AgentSwarmErrors.WriteShapeAsync(context.Response, MessageShape.Explain(body.Bytes, isJson));
+            isJson = true;
+            wire = await ToJsonAsync(services, wire, context.RequestAborted);
+        }
+
+        if (!isJson || !MessageReader.TryRead(wire.Span, out var message))
+        {
+            await AgentSwarmErrors.WriteShapeAsync(context.Response, MessageShape.Explain(wire, isJson));
             return;
         }
 
-        var isUnchecked = services.GetRequiredService<IOptions<AgentSwarmOptions>>().Value.Compatibility == AgentSwarmCompatibility.Reference;
-        var envelope = AgentSwarmMapper.ToEnvelope(message, body.Bytes, agent, isUnchecked);
+        var isUnchecked = options.Compatibility == AgentSwarmCompatibility.Reference;
+        var envelope = AgentSwarmMapper.ToEnvelope(message, wire, agent, isUnchecked);
 
         // Not to be cancelled by a caller who hangs up: the writer may still read the body, which goes back to the pool below.
         var receipt = await services.GetRequiredService<Intake>().AcceptAsync(envelope, CancellationToken.None);
@@ -95,8 +103,25 @@ public static partial class AgentSwarmEndpoints
 
         response.ContentType = "application/json";
         response.ContentLength = AgentSwarmMapper.QueuedLength;
-        AgentSwarmMapper.WriteQueued(response.BodyWriter, message, body.Bytes.Span);
+        AgentSwarmMapper.WriteQueued(response.BodyWriter, message, wire.Span);
         await response.BodyWriter.FlushAsync(CancellationToken.None);
+    }
+
+    /// <summary>
+    /// A message in either form (ASP §5.2) as the v1 JSON that is stored: the signature holds in both. The roster knows the sender's endpoint; a
+    /// sender that it does not know is refused like any other.
+    /// </summary>
+    private static async Task<ReadOnlyMemory<byte>> ToJsonAsync(IServiceProvider services, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
+    {
+        if (TextForm.Detect(bytes.Span) == MessageForm.Json)
+        {
+            return bytes;
+        }
+
+        const string NoEndpoint = "https://unknown.invalid/";
+        var message = TextForm.Parse(bytes.Span, NoEndpoint);
+        var roster = await services.GetRequiredService<Rosters>().GetAsync(message.SwarmId, cancellation);
+        return MessageWriter.Write(roster?.Find(message.SenderId) is { } sender ? message with { SenderEndpoint = sender.Endpoint } : message);
     }
 
     private static async Task PostJoinAsync(HttpContext context, AgentProfile agent)

@@ -40,6 +40,9 @@ public sealed class AgentSwarmOptions
 
     public AgentSwarmLocalApi LocalApi { get; set; } = AgentSwarmLocalApi.Protected;
 
+    /// <summary>Whether the message door takes the v2 text form (<c>text/x-swarm-message</c>, ASP §5.2) as well; no reference server does.</summary>
+    public bool AcceptText { get; set; }
+
     public WakeEndpointOptions Wake { get; set; } = new();
 
     /// <summary>True when the local endpoints ask for no token.</summary>

@@ -30,8 +30,8 @@ internal static class LocalJson
         json.WriteString("recipient_id"u8, item.Recipient);
         json.WriteString("message_type"u8, AspWords.Of(item.Kind));
         json.WriteString("status"u8, WordOf(item.Status));
-        json.WriteString("received_at"u8, Time(item.ReceivedAt));
-        json.WriteString("read_at"u8, item.ReadAt is { } at ? Time(at) : null);
+        json.WriteString("received_at"u8, AspTimestamp.FormatLocal(item.ReceivedAt));
+        json.WriteString("read_at"u8, item.ReadAt is { } at ? AspTimestamp.FormatLocal(at) : null);
         json.WriteString("content_preview"u8, item.Text);
         json.WriteEndObject();
     }
@@ -60,7 +60,7 @@ internal static class LocalJson
             json.WriteString("recipient_id"u8, item.Message.Recipient);
             json.WriteString("message_type"u8, AspWords.Of(item.Message.Kind));
             json.WriteString("status"u8, item.Status switch { SentStatus.Sent => "sent", SentStatus.Delivered => "delivered", _ => "failed" });
-            json.WriteString("sent_at"u8, Time(item.AcceptedAt));
+            json.WriteString("sent_at"u8, AspTimestamp.FormatLocal(item.AcceptedAt));
             json.WriteString("error"u8, item.Error);
             json.WriteString("content_preview"u8, item.Message.Content);
             json.WriteEndObject();
@@ -102,11 +102,6 @@ internal static class LocalJson
         var end = AgentSwarmLimits.EchoCharactersMax;
         return text.Length <= end ? text : text[..(char.IsHighSurrogate(text[end - 1]) ? end - 1 : end)];
     }
-
-    /// <summary>Microseconds, left out when zero, and a numeric zone.</summary>
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString(
-        time.UtcTicks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond == 0 ? "yyyy-MM-dd'T'HH:mm:ss'+00:00'" : "yyyy-MM-dd'T'HH:mm:ss.ffffff'+00:00'",
-        CultureInfo.InvariantCulture);
 
     private static void WriteEnd(Utf8JsonWriter json, long? next)
     {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Microsoft.Extensions.Primitives;
+using Swarm.Core.Messaging.AgentSwarm;
 
 namespace Swarm.Api.Protocols.AgentSwarm;
 
@@ -67,10 +68,14 @@ internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge)
             return true;
         }
 
-        var media = new StringSegment(type, 0, type.IndexOf(';') is var end and >= 0 ? end : type.Length).Trim();
+        var media = MediaOf(type);
         return media.Equals("application/json", StringComparison.OrdinalIgnoreCase)
             || (media.StartsWith("application/", StringComparison.OrdinalIgnoreCase) && media.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
     }
+
+    /// <summary><c>text/x-swarm-message</c> (ASP §5.2), with or without parameters.</summary>
+    public static bool IsText(HttpRequest request) =>
+        request.ContentType is { } type && MediaOf(type).Equals(TextForm.MediaType, StringComparison.OrdinalIgnoreCase);
 
     public void Dispose()
     {
@@ -79,6 +84,9 @@ internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge)
             ArrayPool<byte>.Shared.Return(rented);
         }
     }
+
+    private static StringSegment MediaOf(string type) =>
+        new StringSegment(type, 0, type.IndexOf(';') is var end and >= 0 ? end : type.Length).Trim();
 
     private static byte[] MakeRoom(byte[] rented, int length, int more)
     {

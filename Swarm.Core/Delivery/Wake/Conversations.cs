@@ -26,6 +26,15 @@ public sealed class Conversations(NpgsqlDataSource database, TimeProvider time)
         return await command.ExecuteScalarAsync(cancellation) as string;
     }
 
+    /// <summary>Forgets the agent's sessions that were silent for longer than <paramref name="timeout"/>; says how many.</summary>
+    public async Task<int> PurgeAsync(AgentId agent, TimeSpan timeout, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand("delete from conversations where agent_no = $1 and last_active < $2");
+        command.Parameters.Add(new() { Value = agent.Value });
+        command.Parameters.Add(new() { Value = (time.GetUtcNow() - timeout).UtcDateTime });
+        return await command.ExecuteNonQueryAsync(cancellation);
+    }
+
     /// <summary>Notes the session in which the agent talks with the peer now.</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.InvalidRequest"/>: the session id is empty, too long, or holds U+0000.</exception>
     public async Task SaveAsync(AgentId agent, SwarmId swarm, string peer, string sessionId, CancellationToken cancellation)

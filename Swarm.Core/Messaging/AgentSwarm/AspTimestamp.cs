@@ -13,6 +13,11 @@ public static class AspTimestamp
     public static string Format(DateTimeOffset time) =>
         time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
+    /// <summary>The form of local answers and exports (ASP §9, §12): six digits, left out when zero, and <c>+00:00</c>.</summary>
+    public static string FormatLocal(DateTimeOffset time) => time.UtcDateTime.ToString(
+        time.UtcTicks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond == 0 ? "yyyy-MM-dd'T'HH:mm:ss'+00:00'" : "yyyy-MM-dd'T'HH:mm:ss.ffffff'+00:00'",
+        CultureInfo.InvariantCulture);
+
     /// <summary>Reads exactly the 24-character form; anything else is false.</summary>
     public static bool TryParse(ReadOnlySpan<byte> text, out DateTimeOffset time)
     {

@@ -50,7 +50,9 @@ internal sealed class LyingPeer : IAsyncDisposable
 
     private async Task AnswerAsync(PeerRequest request, int before, HttpContext http)
     {
-        if (!request.Path.EndsWith("/message", StringComparison.Ordinal) || _history is not { } history)
+        // Who joins is told by the node itself, not by the load.
+        if (!request.Path.EndsWith("/message", StringComparison.Ordinal) || _history is not { } history
+            || request.Json.GetProperty("type").GetString() == "system")
         {
             await PeerServer.QueuedAsync(http);
             return;

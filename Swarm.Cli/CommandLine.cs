@@ -89,7 +89,7 @@ internal sealed class CommandLine
     [
         InitCommand.Create(Open), CreateCommand.Create(Open), InviteCommand.Create(Open), JoinCommand.Create(Open),
         LeaveCommand.Create(Open), KickCommand.Create(Open), ListCommand.Create(Open), SendCommand.Create(Open),
-        MessagesCommand.Create(Open), InboxCommand.Create(Open), SentCommand.Create(Open), TraceCommand.Create(Open), DlqCommand.Create(Open),
+        MessagesCommand.Create(Open), BoardCommand.Create(Open), InboxCommand.Create(Open), SentCommand.Create(Open), TraceCommand.Create(Open), DlqCommand.Create(Open),
         MuteCommand.Create(Open), MuteCommand.CreateUndo(Open),
         WakeCommand.Create(Open), WatchCommand.Create(Open),
         StatusCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),

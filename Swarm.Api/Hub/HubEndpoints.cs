@@ -61,6 +61,8 @@ internal static class HubEndpoints
 
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
+        hub.MapGet("/agents/{agent}/references", HubReferences.Find).Produces<MessageList>();
+        hub.MapGet("/agents/{agent}/board", HubReferences.Board).Produces<BoardBody>();
         hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();
         hub.MapGet("/agents/{agent}/inbox/stream", HubStream.Follow).Produces(200, contentType: "text/event-stream");
         hub.MapPost("/agents/{agent}/inbox/lease", HubWorkQueue.Lease).Takes<LeaseRequest>().Produces<LeaseBody>();

@@ -20,6 +20,7 @@ internal static class MessagesCommand
             "--limit", "-l", $"At most so many, oldest first, 1 to 100 ({DefaultLimit}).", 1, SwarmClient.InboxItemsMax);
         var status = new Option<string?>("--status") { Description = "unread (default), read or all." };
         status.AcceptOnlyFromAmong("unread", "read", "all");
+        var about = new ReferenceOptions();
         var noMarkRead = new Option<bool>("--no-mark-read") { Description = "Leave unread messages unread." };
         var count = new Option<bool>("--count") { Description = "Only count the messages of the whole inbox." };
         var raw = new Option<bool>("--raw") { Description = "Print the contents and nothing else, exactly as they were sent." };
@@ -28,7 +29,7 @@ internal static class MessagesCommand
             Examples =
             [
                 "swarm messages", "swarm messages --as bob -l 1 --raw > next.txt", "swarm messages --status all --no-mark-read --json",
-                "swarm messages --count",
+                "swarm messages --count", "swarm messages --repo octo/spoon --issue 12",
             ],
         };
         foreach (var option in new Option[] { swarm, limit, status, noMarkRead, count, raw })
@@ -36,11 +37,21 @@ internal static class MessagesCommand
             command.Add(option);
         }
 
+        about.AddTo(command);
+
         command.Runs(open, async (session, parsed, cancellation) =>
         {
             var agent = session.ActingAgent;
+            var lookFor = about.Read(parsed);
             var filter = session.NamedSwarmId(parsed.GetValue(swarm));
             var client = await session.ForAgentAsync(agent, cancellation);
+            if (lookFor is not null)
+            {
+                lookFor = lookFor with { SwarmId = filter, Limit = parsed.GetValue(limit) ?? DefaultLimit, State = parsed.GetValue(status) };
+                Show(session, await FindAsync(client, agent, lookFor, cancellation), parsed.GetValue(raw));
+                return ExitCode.Ok;
+            }
+
             if (parsed.GetValue(count))
             {
                 return Show(session, await client.CountInboxAsync(agent, cancellation));
@@ -65,6 +76,22 @@ internal static class MessagesCommand
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    /// <summary>A page may end before it is full, where others' messages lie between.</summary>
+    private static async Task<List<InboxMessage>> FindAsync(
+        SwarmClient client, string agent, ReferenceQuery query, CancellationToken cancellation)
+    {
+        var found = new List<InboxMessage>();
+        var max = query.Limit ?? DefaultLimit;
+        do
+        {
+            var page = await client.FindByReferenceAsync(agent, query with { Limit = max - found.Count }, cancellation);
+            found.AddRange(page.Messages);
+            query = query with { Cursor = page.NextCursor };
+        }
+        while (query.Cursor is not null && found.Count < max);
+        return found;
     }
 
     private static bool IsUnread(InboxMessage message) => message.State is "unread" or "pending" or "leased" or "delivered";

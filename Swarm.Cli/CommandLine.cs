@@ -40,6 +40,9 @@ internal sealed class CommandLine
         ShowHelpWhereOnlySubcommandsAct(root, new HelpWithExamples(usual, evenAfterErrors: false));
     }
 
+    /// <summary>The commands by name.</summary>
+    public IEnumerable<string> CommandNames => root.Subcommands.Select(command => command.Name);
+
     /// <summary>Runs one command line; returns its exit code (<see cref="ExitCode"/>).</summary>
     /// <param name="exitCodeOfSignal">Asked when <paramref name="cancellation"/> ended the run.</param>
     public async Task<int> RunAsync(string[] args, Func<int> exitCodeOfSignal, CancellationToken cancellation)

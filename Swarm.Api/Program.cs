@@ -1,5 +1,6 @@
 using Swarm.Api;
 using Swarm.Api.Hub;
+using Swarm.Api.OpenApi;
 using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Api.Tls;
 using Swarm.Core;
@@ -31,9 +32,11 @@ builder.Services.AddHub(builder.Configuration);
 builder.Services.AddAgentSwarm();
 
 var app = builder.Build();
+app.UseRequestLog();
 app.MapDefaultEndpoints();
 app.MapHub();
 app.MapAgentSwarm();
+app.MapApiDescription();
 return await app.RunNodeAsync();
 
 /// <summary>Named so that tests can start the node in process.</summary>

@@ -40,6 +40,9 @@ internal sealed class CommandLine
         ShowHelpWhereOnlySubcommandsAct(root, new HelpWithExamples(usual, evenAfterErrors: false));
     }
 
+    /// <summary>The commands by name.</summary>
+    public IEnumerable<string> CommandNames => root.Subcommands.Select(command => command.Name);
+
     /// <summary>Runs one command line; returns its exit code (<see cref="ExitCode"/>).</summary>
     /// <param name="exitCodeOfSignal">Asked when <paramref name="cancellation"/> ended the run.</param>
     public async Task<int> RunAsync(string[] args, Func<int> exitCodeOfSignal, CancellationToken cancellation)
@@ -90,7 +93,7 @@ internal sealed class CommandLine
         InitCommand.Create(Open), CreateCommand.Create(Open), InviteCommand.Create(Open), JoinCommand.Create(Open),
         LeaveCommand.Create(Open), KickCommand.Create(Open), ListCommand.Create(Open), SendCommand.Create(Open),
         MessagesCommand.Create(Open), InboxCommand.Create(Open), SentCommand.Create(Open), TraceCommand.Create(Open), DlqCommand.Create(Open),
-        MuteCommand.Create(Open), MuteCommand.CreateUndo(Open), PurgeCommand.Create(Open), ExportCommand.Create(Open), ImportCommand.Create(Open),
+        BoardCommand.Create(Open), MuteCommand.Create(Open), MuteCommand.CreateUndo(Open), PurgeCommand.Create(Open), ExportCommand.Create(Open), ImportCommand.Create(Open),
         WakeCommand.Create(Open), WatchCommand.Create(Open),
         ApproveCommand.Create(Open), RevokeCommand.Create(Open), TransferCommand.Create(Open), DissolveCommand.Create(Open),
         StatusCommand.Create(Open), ConfigCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),

@@ -9,6 +9,7 @@ using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.Limits;
 using Swarm.Core.Portability;
 using Swarm.Core.Presence;
+using Swarm.Core.References;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 using Swarm.Core.Swarms;
@@ -41,6 +42,7 @@ public static class CoreServices
         services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>().AddSingleton<Introductions>().AddSingleton<AgentChanges>();
         services.AddSingleton<StateExport>().AddSingleton<StateImport>();
         services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
+        services.AddSingleton<ReferenceSearch>().AddSingleton<ClaimBoard>();
         return services;
     }
 
@@ -55,7 +57,7 @@ public static class CoreServices
 
     /// <summary>What happens without a request: expiry, the deliveries of large and scheduled messages, and whom to wake.</summary>
     public static IServiceCollection AddSwarmDelivery(this IServiceCollection services) =>
-        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>().AddSingleton<WakeQueue>();
+        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>().AddSingleton<WakeQueue>().AddSingleton<ReferenceIndex>();
 
     private static T Bind<T>(IConfiguration configuration, string section)
         where T : class, new()

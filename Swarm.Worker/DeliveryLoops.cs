@@ -1,4 +1,5 @@
 using Swarm.Core.Delivery;
+using Swarm.Core.References;
 using Swarm.Core.Signals;
 using Swarm.Core.Storage;
 
@@ -52,4 +53,12 @@ internal sealed class RetentionLoop(Retention retention, TimeProvider time, ILog
         await retention.RunOnceAsync(cancellation);
         return false;
     }
+}
+
+/// <summary>Indexes what messages refer to, behind their accept.</summary>
+internal sealed class ReferenceLoop(ReferenceIndex index, TimeProvider time, ILogger<ReferenceLoop> logger) : Loop(time, logger)
+{
+    protected override TimeSpan Interval => TimeSpan.FromSeconds(1);
+
+    protected override Task<bool> RunOnceAsync(CancellationToken cancellation) => index.RunOnceAsync(cancellation);
 }

@@ -3,6 +3,7 @@ using Swarm.Core.Storage;
 using Swarm.ServiceDefaults;
 using Swarm.ServiceDefaults.Egress;
 using Swarm.Worker;
+using Swarm.Worker.GitHub;
 using Swarm.Worker.Push;
 
 // migrate: bring the schema up to date, and end. restore FILE: fill an empty database from a backup. run: what happens without a request.
@@ -17,9 +18,10 @@ if (builder.Configuration.GetConnectionString("redis") is not null)
 builder.AddGuardedHttp();
 
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
-builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>();
+builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>().AddHostedService<ReferenceLoop>();
 builder.Services.AddSingleton<WakeCaller>().AddHostedService<WakeLoop>();
 builder.AddPush();
+builder.AddGitHub();
 
 var app = builder.Build();
 return await WorkerCommands.RunAsync(app, args);

@@ -68,6 +68,8 @@ internal static class HubEndpoints
 
         hub.MapGet("/agents/{agent}/inbox", HubInbox.List).Produces<MessageList>();
         hub.MapPost("/agents/{agent}/inbox/read", HubInbox.MarkRead).Takes<SeqsRequest>().Produces<UpdatedBody>();
+        hub.MapGet("/agents/{agent}/references", HubReferences.Find).Produces<MessageList>();
+        hub.MapGet("/agents/{agent}/board", HubReferences.Board).Produces<BoardBody>();
         hub.MapGet("/agents/{agent}/inbox/counts", HubInbox.Counts).Produces<CountsBody>();
         hub.MapGet("/agents/{agent}/mailbox/counts", HubMailbox.Counts).Produces<MailCountsBody>();
         hub.MapPost("/agents/{agent}/mailbox/archive-read", HubMailbox.ArchiveRead).Takes<ArchiveRequest>().Produces<ArchivedBody>();

@@ -14,14 +14,7 @@ internal static class HubInbox
         var profile = await http.SeeAsync(directory, agent);
         var limit = http.PageLimit();
         var after = http.Number("cursor", 0, long.MaxValue, http.Number("after", 0, long.MaxValue, 0));
-        var filter = (string?)http.Request.Query["state"] switch
-        {
-            null or "" or "all" => InboxFilter.All,
-            "unread" => InboxFilter.Unread,
-            "read" => InboxFilter.Read,
-            "archived" => InboxFilter.Archived,
-            _ => throw new SwarmException(SwarmError.InvalidRequest, "state is unread, read, archived or all."),
-        };
+        var filter = Filter(http);
         var swarm = (string?)http.Request.Query["swarm_id"] is { Length: > 0 } id ? HubSwarms.Id(id) : (Core.Swarms.SwarmId?)null;
         var items = await inbox.ListAsync(profile.Id, after, limit, filter, swarm, http.RequestAborted);
 
@@ -44,6 +37,16 @@ internal static class HubInbox
         var counts = await inbox.CountAsync((await http.SeeAsync(directory, agent)).Id, http.RequestAborted);
         return Results.Json(new CountsBody(counts.Unread, counts.Read, counts.Total), HubJson.Default.CountsBody);
     }
+
+    /// <summary>The <c>state</c> of a list.</summary>
+    public static InboxFilter Filter(HttpContext http) => (string?)http.Request.Query["state"] switch
+    {
+        null or "" or "all" => InboxFilter.All,
+        "unread" => InboxFilter.Unread,
+        "read" => InboxFilter.Read,
+        "archived" => InboxFilter.Archived,
+        _ => throw new SwarmException(SwarmError.InvalidRequest, "state is unread, read, archived or all."),
+    };
 
     public static long[] Seqs(long[]? seqs) => seqs is { Length: > 0 and <= Inbox.MarkItemsMax }
         ? seqs

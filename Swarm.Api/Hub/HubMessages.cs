@@ -127,7 +127,7 @@ internal static class HubMessages
             ExpiresAt = Time(request.ExpiresAt, "expires_at"),
             DeliverAt = Time(request.DeliverAt, "deliver_at"),
             Attachments = Kind(request.Attachments, System.Text.Json.JsonValueKind.Array, "attachments"),
-            References = Kind(request.References, System.Text.Json.JsonValueKind.Array, "references"),
+            References = References(request.References),
             Metadata = Kind(request.Metadata, System.Text.Json.JsonValueKind.Object, "metadata"),
             MessageId = request.MessageId is { } id && AspUuid.TryParse(id, out var uuid) ? new MessageId(uuid) : null,
             Timestamp = request.Timestamp,
@@ -151,6 +151,13 @@ internal static class HubMessages
         text is null || text.Length is > 0 and <= Sending.ReferenceLengthMax
             ? text
             : throw new SwarmException(SwarmError.InvalidRequest, $"{name} has 1 to {Sending.ReferenceLengthMax} characters.");
+
+    private static System.Text.Json.JsonElement? References(System.Text.Json.JsonElement? value)
+    {
+        var references = Kind(value, System.Text.Json.JsonValueKind.Array, "references");
+        Core.References.Reference.Check(references);
+        return references;
+    }
 
     private static System.Text.Json.JsonElement? Kind(System.Text.Json.JsonElement? value, System.Text.Json.JsonValueKind kind, string name) =>
         value is null || value.Value.ValueKind == System.Text.Json.JsonValueKind.Null ? null

@@ -159,6 +159,24 @@ public sealed record MessageBody(
 
 public sealed record MessageList(IReadOnlyList<MessageBody> Messages, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
 
+/// <summary>A reference of a known kind, as on the wire (ASP §3).</summary>
+public sealed record ReferenceBody(
+    string Type,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Repo,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] long? Number,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Sha,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Url);
+
+/// <param name="State"><c>assigned</c>, <c>claimed</c>, <c>blocked</c> or <c>completed</c>.</param>
+/// <param name="Agent">Whose claim it is.</param>
+/// <param name="BlockedOn">When blocked: what else the message refers to.</param>
+public sealed record ClaimBody(
+    Guid? SwarmId, ReferenceBody Item, string Agent, string State, string Sender, Guid MessageId, DateTimeOffset At,
+    IReadOnlyList<ReferenceBody> BlockedOn, string Note);
+
+public sealed record BoardBody(
+    IReadOnlyList<ClaimBody> Claims, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? NextCursor);
+
 public sealed record SeqsRequest(long[]? Seqs);
 
 public sealed record UpdatedBody(int Updated);
@@ -333,6 +351,7 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(BatchBody))]
 [JsonSerializable(typeof(MessageBody))]
 [JsonSerializable(typeof(MessageList))]
+[JsonSerializable(typeof(BoardBody))]
 [JsonSerializable(typeof(SeqsRequest))]
 [JsonSerializable(typeof(UpdatedBody))]
 [JsonSerializable(typeof(CountsBody))]

@@ -12,9 +12,9 @@ internal static class CommonOptions
 
     public static Option<bool> Yes() => new("--yes", "-y") { Description = "Do not ask." };
 
-    public static Option<int?> Number(string name, string alias, string description, int min, int max)
+    public static Option<int?> Number(string name, string? alias, string description, int min, int max)
     {
-        var option = new Option<int?>(name, alias) { Description = description, HelpName = "N" };
+        var option = new Option<int?>(name, alias is null ? [] : [alias]) { Description = description, HelpName = "N" };
         option.Validators.Add(result =>
         {
             // A value that is no number has an error of its own.

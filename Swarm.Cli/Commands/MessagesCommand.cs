@@ -26,6 +26,7 @@ internal static class MessagesCommand
         var archive = new Option<string?>("--archive") { Description = "Put this message away.", HelpName = "ID" };
         var delete = new Option<string?>("--delete") { Description = "Throw this message away.", HelpName = "ID" };
         var archiveAll = new Option<bool>("--archive-all") { Description = "Put every read message away." };
+        var about = new ReferenceOptions();
         var noMarkRead = new Option<bool>("--no-mark-read") { Description = "Leave unread messages unread." };
         var count = new Option<bool>("--count") { Description = "Only count." };
         var raw = new Option<bool>("--raw") { Description = "Print the contents and nothing else, exactly as they were sent." };
@@ -34,13 +35,15 @@ internal static class MessagesCommand
             Examples =
             [
                 "swarm messages", "swarm messages --as bob -l 1 --raw > next.txt", "swarm messages --status all --no-mark-read --json",
-                "swarm messages --count", "swarm messages --archive 00000000-0000-4000-8000-000000000001", "swarm messages --archive-all --json",
+                "swarm messages --count", "swarm messages --archive 00000000-0000-4000-8000-000000000001", "swarm messages --archive-all --json", "swarm messages --repo octo/spoon --issue 12",
             ],
         };
         foreach (var option in new Option[] { swarm, limit, status, archive, delete, archiveAll, noMarkRead, count, raw })
         {
             command.Add(option);
         }
+
+        about.AddTo(command);
 
         command.Runs(open, async (session, parsed, cancellation) =>
         {
@@ -50,8 +53,23 @@ internal static class MessagesCommand
                 return await PutAwayAsync(session, agent, one, parsed.GetValue(archive) is not null, cancellation);
             }
 
+            var max = parsed.GetValue(limit) ?? DefaultLimit;
+            if (max is < 1 or > SwarmClient.InboxItemsMax)
+            {
+                // The reference leaves it to its server, so this is no error of the arguments (ASP §15).
+                throw new CliException(ExitCode.Network, $"--limit is from 1 to {SwarmClient.InboxItemsMax}.");
+            }
+
+            var lookFor = about.Read(parsed);
             var filter = session.NamedSwarmId(parsed.GetValue(swarm));
             var client = await session.ForAgentAsync(agent, cancellation);
+            if (lookFor is not null)
+            {
+                lookFor = lookFor with { SwarmId = filter, Limit = max, State = parsed.GetValue(status) };
+                Show(session, await FindAsync(client, agent, lookFor, cancellation), parsed.GetValue(raw));
+                return ExitCode.Ok;
+            }
+
             if (parsed.GetValue(archiveAll))
             {
                 var archived = await client.ArchiveReadAsync(agent, filter, cancellation);
@@ -62,13 +80,6 @@ internal static class MessagesCommand
             if (parsed.GetValue(count))
             {
                 return Show(session, filter, await client.CountMailboxAsync(agent, filter, cancellation));
-            }
-
-            var max = parsed.GetValue(limit) ?? DefaultLimit;
-            if (max is < 1 or > SwarmClient.InboxItemsMax)
-            {
-                // The reference leaves it to its server, so this is no error of the arguments (ASP §15).
-                throw new CliException(ExitCode.Network, $"--limit is from 1 to {SwarmClient.InboxItemsMax}.");
             }
 
             var query = new InboxQuery { SwarmId = filter, Limit = max, State = parsed.GetValue(status) ?? "unread" };
@@ -107,6 +118,22 @@ internal static class MessagesCommand
 
         CliException Unknown(Exception? inner) => new(
             archives ? ExitCode.NotFound : ExitCode.General, $"Message {Shown.Short(text)} not found", "'swarm messages --status all --json' shows the ids.", inner);
+    }
+
+    /// <summary>A page may end before it is full, where others' messages lie between.</summary>
+    private static async Task<List<InboxMessage>> FindAsync(
+        SwarmClient client, string agent, ReferenceQuery query, CancellationToken cancellation)
+    {
+        var found = new List<InboxMessage>();
+        var max = query.Limit ?? DefaultLimit;
+        do
+        {
+            var page = await client.FindByReferenceAsync(agent, query with { Limit = max - found.Count }, cancellation);
+            found.AddRange(page.Messages);
+            query = query with { Cursor = page.NextCursor };
+        }
+        while (query.Cursor is not null && found.Count < max);
+        return found;
     }
 
     private static bool IsUnread(InboxMessage message) => message.State is "unread" or "pending" or "leased" or "delivered";

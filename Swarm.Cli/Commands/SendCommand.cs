@@ -42,6 +42,12 @@ internal static class SendCommand
         {
             Description = "Deliver it then, not now: 90s, 30m, 2h, 5d, or a time such as 2026-12-31T18:00:00Z; at most 5 days ahead.", HelpName = "WHEN",
         };
+        var about = new Option<string[]>("--ref")
+        {
+            Description = "What it is about: owner/name#12 (issue), owner/name!12 (pull request), owner/name@sha, owner/name or a URL; "
+                + "with an action for the board: claimed:owner/name#12. May be repeated.",
+            HelpName = "REF",
+        };
         priority.AcceptOnlyFromAmong("low", "normal", "high");
         type.AcceptOnlyFromAmong("message", "notification", "system");
         var command = new SwarmCommand("send", "Send a message to a member or to everybody in a swarm.")
@@ -52,11 +58,12 @@ internal static class SendCommand
                 "swarm send --as alice -t bob -m 'Can you review this?' --priority high",
                 "git diff | swarm send -t bob",
                 "swarm send -t bob --file report.md --expires 2h",
+                "swarm send -m 'I take this' --ref claimed:octo/spoon#12",
                 "swarm send -t bob -m 'Stand-up in five minutes' --at 2026-11-23T08:55:00Z",
             ],
             ExitCodes = OwnExitCodes,
         };
-        foreach (var option in new Option[] { swarm, text, file, allowEmpty, to, priority, type, replyTo, thread, expires, at })
+        foreach (var option in new Option[] { swarm, text, file, allowEmpty, to, priority, type, replyTo, thread, expires, at, about })
         {
             command.Add(option);
         }
@@ -67,6 +74,7 @@ internal static class SendCommand
             var now = session.Environment.Clock.GetUtcNow();
             DateTimeOffset? expiry = parsed.GetValue(expires) is { } when ? ExpiryText.Parse(when, now) : null;
             DateTimeOffset? deliverAt = parsed.GetValue(at) is { } later ? ExpiryText.Parse(later, now) : null;
+            var references = ReferenceText.Parse(parsed.GetValue(about));
             var content = MessageContent.Read(parsed.GetValue(text), parsed.GetValue(file), parsed.GetValue(allowEmpty), session.Terminal);
             var agent = session.ActingAgent;
             var client = await session.ForAgentAsync(agent, cancellation);
@@ -82,6 +90,7 @@ internal static class SendCommand
                 ThreadId = parsed.GetValue(thread),
                 ExpiresAt = expiry,
                 DeliverAt = deliverAt,
+                References = references,
             };
             var sent = await client.SendAsync(message, cancellation: cancellation);
             return session.Done(

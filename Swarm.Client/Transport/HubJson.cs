@@ -42,6 +42,7 @@ namespace Swarm.Client.Transport;
 [JsonSerializable(typeof(InboxPage))]
 [JsonSerializable(typeof(InboxCounts))]
 [JsonSerializable(typeof(InboxReset))]
+[JsonSerializable(typeof(BoardPage))]
 [JsonSerializable(typeof(SeqList))]
 [JsonSerializable(typeof(UpdateCount))]
 [JsonSerializable(typeof(SentCounts))]

@@ -73,7 +73,7 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         command.Parameters.Add(new() { Value = after });
         command.Parameters.Add(new()
         {
-            Value = filter switch { InboxFilter.Unread => Unread, InboxFilter.Read => Read, _ => DBNull.Value },
+            Value = StatesOf(filter) is { } states ? states : DBNull.Value,
             NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Smallint,
         });
         command.Parameters.Add(new() { Value = swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
@@ -135,6 +135,9 @@ public sealed class Inbox(NpgsqlDataSource database, TimeProvider time)
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         return await reader.ReadAsync(cancellation) ? (reader.GetInt64(0), reader.GetInt64(1)) : (0, 1);
     }
+
+    /// <summary>The states that a filter lets through; null for all.</summary>
+    internal static short[]? StatesOf(InboxFilter filter) => filter switch { InboxFilter.Unread => Unread, InboxFilter.Read => Read, _ => null };
 
     /// <param name="traces">When given, the reader has the trace contexts of the accepts as a further column.</param>
     internal static async Task<List<InboxItem>> ReadItemsAsync(

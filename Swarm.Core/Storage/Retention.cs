@@ -98,6 +98,7 @@ public sealed partial class Retention(NpgsqlDataSource database, RetentionOption
                     begin;
                     delete from delivery_attempts a where exists (select 1 from messages_{week} m where m.message_no = a.message_no);
                     delete from imported_messages i where exists (select 1 from messages_{week} m where m.message_no = i.message_no);
+                    delete from message_references r where exists (select 1 from messages_{week} m where m.message_no = r.message_no);
                     drop table deliveries_{week}, messages_{week};
                     commit;
                     reset lock_timeout;

@@ -61,7 +61,7 @@ public sealed record EgressResponse
 
     /// <summary>The answer's headers that callers need; the others are dropped.</summary>
     public static IReadOnlyList<string> KeptHeaders { get; } =
-        ["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Content-Type", "Date"];
+        ["Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Content-Type", "Date", "ETag", "Link"];
 
     /// <summary>A status of 200 to 299.</summary>
     public bool IsSuccess => Status is >= 200 and < 300;

@@ -310,6 +310,47 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
             bob.Out.TrimEnd('\n').Split('\n').Select(line => System.Text.Json.Nodes.JsonNode.Parse(line)!["content"]!.GetValue<string>()));
     }
 
+    [Fact]
+    public async Task Claims_are_made_by_send_found_by_messages_and_shown_by_board()
+    {
+        await MeetAsync();
+        await OkAsync("send", "--as", "alice", "-m", "I take it", "--ref", "claimed:octo/spoon#12", "--ref", "https://github.com/octo/spoon/pull/13");
+        await OkAsync("send", "--as", "alice", "-m", "stuck", "--ref", "blocked:octo/spoon#14", "--ref", "octo/api!9", "--ref", "https://example.com/why");
+        await OkAsync("send", "--as", "alice", "-m", "about nothing");
+        var index = new Swarm.Core.References.ReferenceIndex(node.Database, Microsoft.Extensions.Logging.Abstractions.NullLogger<Swarm.Core.References.ReferenceIndex>.Instance);
+        await Eventually.TrueAsync(
+            "the references are indexed",
+            async () =>
+            {
+                await index.RunOnceAsync(default);
+                await using var count = node.Database.CreateCommand("select count(*) from message_references");
+                return (long)(await count.ExecuteScalarAsync())! == 4;
+            },
+            TimeSpan.FromSeconds(30));
+
+        await OkAsync("messages", "--as", "bob", "--repo", "octo/spoon", "--issue", "12", "--raw");
+        Assert.Equal("I take it", cli.Out);
+        await OkAsync("messages", "--as", "bob", "--repo", "octo/spoon", "--pr", "13", "--json");
+        Assert.Equal("unread", Assert.Single(cli.Json["messages"]!.AsArray())!["status"]!.GetValue<string>());
+        await OkAsync("messages", "--as", "bob", "--repo", "octo/spoon", "--json");
+        Assert.Equal(2, cli.Json["count"]!.GetValue<int>());
+        await OkAsync("messages", "--as", "bob", "--repo", "octo/spoon", "--issue", "99");
+        Assert.Equal("No messages found\n", cli.Out);
+
+        await OkAsync("board", "--as", "bob", "--json");
+        var claims = cli.Json["claims"]!.AsArray();
+        Assert.Equal(["blocked alice octo/spoon 14", "claimed alice octo/spoon 12"], claims.Select(c => $"{c!["state"]} {c["agent_id"]} {c["repo"]} {c["number"]}"));
+        Assert.Equal(["octo/api", null], claims[0]!["blocked_on"]!.AsArray().Select(b => (string?)b!["repo"]));
+        await OkAsync("board", "--as", "bob", "--repo", "octo/spoon", "--state", "blocked");
+        Assert.Contains("octo/api#9, https://example.com/why", cli.Out, StringComparison.Ordinal);
+        Assert.DoesNotContain("octo/spoon#12", cli.Out, StringComparison.Ordinal);
+
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "messages", "--as", "bob", "--issue", "12"));
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "messages", "--as", "bob", "--repo", "spoon"));
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "messages", "--as", "bob", "--repo", "o/r", "--issue", "1", "--pr", "1"));
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "send", "--as", "alice", "-m", "x", "--ref", "nonsense"));
+    }
+
     private async Task MeetAsync()
     {
         cli.Variables["SWARM_TOKEN"] = operatorToken;

@@ -51,6 +51,7 @@ internal static class ConformanceFeatures
         new("ASP-41", "No X- header is required", 'W'),
         new("ASP-42", "Limits of body, content and nesting", 'H'),
         new("ASP-43", "The time window, and the memory of ids", 'H'),
+        new("ASP-44", "HTTP/2 through ALPN, HTTP/1.1, TLS 1.2 and newer, certificates checked", 'W'),
         new("ASP-45", "Direct messages go to members of the roster; 200 and 202 are success", 'W'),
         new("ASP-46", "A broadcast reaches whom it can; each recipient has its own outcome", 'W'),
         new("ASP-47", "Retries with back-off and jitter; what a rate limit says is kept", 'L'),
@@ -103,6 +104,12 @@ internal static class ConformanceFeatures
         new("ASP-95", "Texts are printed as they are and marked as read afterwards; errors are JSON for scripts", 'H'),
         new("ASP-96", "Commands: transfer, approve, revoke, dissolve", 'H'),
         new("ASP-97", "The reference's environment variables, and a start that names all that is missing", 'L'),
+        new("ASP-100", "Proxy samples: TLS, headers, routes; a service unit; an installer that may run again", 'L'),
+        new("ASP-101", "The GitHub monitor: settings, state, one at a time, dry run, seed, reset", 'L'),
+        new("ASP-102", "The GitHub monitor: tiers, one coordinator for each event, told once", 'L'),
+        new("ASP-103", "The GitHub monitor: a failed send is not lost, limits, structured content", 'H'),
+        new("ASP-104", "Requests are logged with agent id and duration", 'L'),
         new("ASP-108", "Crafted input never makes a 500", 'H'),
+        new("ASP-109", "A machine-readable description of the API, and a skill for coding agents", 'L'),
     ];
 }

@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Swarm.ServiceDefaults.Egress;
+using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Egress;
 
@@ -151,6 +152,7 @@ public sealed class LyingPeerTests
     }
 
     [Fact]
+    [Conforms("ASP-44")]
     public async Task The_certificate_must_be_of_the_host_and_of_a_trusted_authority()
     {
         using var authority = new TestAuthority();

@@ -14,6 +14,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Swarm.Api.Tls;
 using Swarm.Core.Identity;
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Doors;
 
 namespace Swarm.Tests.Tls;
@@ -27,6 +28,7 @@ public sealed class LocalTlsTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Theory]
+    [Conforms("ASP-44")]
     [InlineData("localhost", 1)]
     [InlineData("localhost", 2)]
     [InlineData("127.0.0.1", 2)]
@@ -49,6 +51,7 @@ public sealed class LocalTlsTests : IDisposable
     }
 
     [Fact]
+    [Conforms("ASP-44")]
     public async Task A_client_that_does_not_trust_the_file_refuses()
     {
         await using WebApplication app = await StartAsync();
@@ -57,6 +60,69 @@ public sealed class LocalTlsTests : IDisposable
         HttpRequestException error = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync(Address(app, "localhost")));
 
         Assert.IsType<AuthenticationException>(error.InnerException);
+    }
+
+    [Theory]
+    [Conforms("ASP-44")]
+    [InlineData("h2 http/1.1", "h2", SslProtocols.Tls13)]
+    [InlineData("http/1.1 h2", "h2", SslProtocols.Tls12)]
+    [InlineData("http/1.1", "http/1.1", SslProtocols.Tls13)]
+    [InlineData("http/1.1", "http/1.1", SslProtocols.Tls12)]
+    [InlineData("", "", SslProtocols.Tls12)]
+    public async Task The_protocol_is_negotiated_within_the_handshake(string offered, string chosen, SslProtocols version)
+    {
+        await using WebApplication app = await StartAsync();
+        using var socket = new System.Net.Sockets.TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, Address(app, "localhost").Port);
+        await using var tls = new SslStream(socket.GetStream());
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "localhost",
+            EnabledSslProtocols = version,
+            CertificateChainPolicy = TrustedByFile(),
+            ApplicationProtocols = offered.Length == 0 ? null : [.. offered.Split(' ').Select(p => new SslApplicationProtocol(p))],
+        });
+
+        Assert.Equal((version, chosen), (tls.SslProtocol, System.Text.Encoding.ASCII.GetString(tls.NegotiatedApplicationProtocol.Protocol.Span)));
+    }
+
+    [Fact]
+    [Conforms("ASP-44")]
+    public async Task A_trusted_certificate_for_another_name_is_refused()
+    {
+        await using WebApplication app = await StartAsync();
+        using var socket = new System.Net.Sockets.TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, Address(app, "localhost").Port);
+        await using var tls = new SslStream(socket.GetStream());
+        await Assert.ThrowsAsync<AuthenticationException>(() => tls.AuthenticateAsClientAsync(
+            new SslClientAuthenticationOptions { TargetHost = "swarm.example.com", CertificateChainPolicy = TrustedByFile() }));
+    }
+
+    /// <summary>A hand-made ClientHello, because the clients here refuse old versions by themselves.</summary>
+    [Theory]
+    [Conforms("ASP-44")]
+    [InlineData(0x01, false)]
+    [InlineData(0x02, false)]
+    [InlineData(0x03, true)]
+    public async Task Nothing_older_than_TLS_1_2_is_spoken(byte minor, bool isSpoken)
+    {
+        await using WebApplication app = await StartAsync();
+        using var socket = new System.Net.Sockets.TcpClient();
+        await socket.ConnectAsync(IPAddress.Loopback, Address(app, "localhost").Port);
+        byte[] body =
+        [
+            0x03, minor, .. RandomNumberGenerator.GetBytes(32), 0, // version, random, no session
+            0, 6, 0xC0, 0x2B, 0xC0, 0x09, 0xC0, 0x0A, 1, 0, // ECDHE with ECDSA, no compression
+            0, 24, 0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0, 0, 13, 0, 6, 0, 4, 4, 3, 2, 3, // P-256, its point format, ECDSA
+        ];
+        byte[] hello = [0x16, 0x03, 0x01, 0, (byte)(body.Length + 4), 0x01, 0, 0, (byte)body.Length, .. body];
+        await socket.GetStream().WriteAsync(hello);
+        var answer = new byte[7];
+        await socket.GetStream().ReadExactlyAsync(answer);
+
+        // A handshake goes on, or a fatal alert: protocol version.
+        Assert.Equal(isSpoken ? 0x16 : 0x15, answer[0]);
+        Assert.True(isSpoken || answer is [.., 2, 70], Convert.ToHexString(answer));
     }
 
     [Fact]

@@ -45,7 +45,7 @@ public sealed class ReferenceSearch(NpgsqlDataSource database)
                     and ($5::text is null or starts_with(lower(r.sha), lower($5))) and r.message_no < $6
                   order by r.message_no desc limit $7) c
             left join lateral (select * from deliveries d where d.message_no = c.message_no and d.recipient_no = $1 and d.deleted_at is null
-                  and ($8::smallint[] is null or d.state = any ($8))
+                  and ($8::smallint[] is null or d.state = any ($8)) and ($10::boolean is null or (d.archived_at is not null or d.state > 4) = $10)
                   and ($9::uuid is null or d.swarm_no = (select swarm_no from swarms where swarm_id = $9))) d on true
             left join messages m on m.message_no = d.message_no
             order by c.message_no desc
@@ -62,6 +62,10 @@ public sealed class ReferenceSearch(NpgsqlDataSource database)
             Value = Inbox.StatesOf(query.Filter) is { } states ? states : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Smallint,
         });
         command.Parameters.Add(new() { Value = query.Swarm is { } id ? id.Value : DBNull.Value, NpgsqlDbType = NpgsqlDbType.Uuid });
+        command.Parameters.Add(new()
+        {
+            Value = query.Filter == InboxFilter.All ? DBNull.Value : query.Filter == InboxFilter.Archived, NpgsqlDbType = NpgsqlDbType.Boolean,
+        });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var items = new List<InboxItem>();
         var (last, scanned, bytes) = (0L, 0, 0);

@@ -157,6 +157,11 @@ public sealed class StateImport(Decisions decisions, Rosters rosters, ISignalBus
 
         private async Task PutSwarmAsync(StateSwarm swarm)
         {
+            if (await scope.Db.Swarms.AnyAsync(s => s.SwarmId == swarm.Id.Value && s.DissolvedAt != null, cancellation))
+            {
+                throw new SwarmException(SwarmError.SwarmExists, $"Swarm {swarm.Id} was dissolved; it does not come back. Take it out of the file.");
+            }
+
             var roster = await rosters.ReadAsync(scope.Db, swarm.Id, cancellation);
             var masterOfFile = swarm.Members.First(m => m.Name == swarm.Master);
             var shared = roster is not null && HasOtherLocals(roster);

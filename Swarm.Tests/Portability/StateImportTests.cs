@@ -195,6 +195,18 @@ public sealed class StateImportTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    [Conforms("ASP-87")]
+    public async Task A_swarm_that_was_dissolved_does_not_come_back()
+    {
+        (await ImportAsync(_node, State())).Ok();
+        (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{SwarmId}/dissolve", new { })).Ok();
+        var before = await DumpAsync();
+        (await ImportAsync(_node, State())).Refused(HttpStatusCode.Conflict, "swarm-exists");
+        (await ImportAsync(_node, State(), merge: true)).Refused(HttpStatusCode.Conflict, "swarm-exists");
+        Assert.Equal(before, await DumpAsync());
+    }
+
+    [Fact]
     [Conforms("ASP-86")]
     public async Task A_swarm_that_is_none_any_more_is_skipped_and_named()
     {

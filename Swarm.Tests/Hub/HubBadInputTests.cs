@@ -106,7 +106,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         [
             "agents?limit=", "agents?cursor=", "swarms?limit=", "swarms?cursor=", "swarms?agent=", "agents/bob/inbox?after=", "agents/bob/inbox?cursor=",
             "agents/bob/inbox?limit=", "agents/bob/inbox?state=", "agents/bob/inbox?swarm_id=", "agents/bob/outbox?limit=", "agents/bob/outbox?cursor=",
-            "agents/bob/inbox/stream?after=", "agents/bob/references?repo=", "agents/bob/references?repo=o/r&issue=", "agents/bob/references?repo=o/r&commit=",
+            "agents/bob/inbox/stream?after=", "agents/bob/references?repo=", "agents/bob/references?repo=o/r&issue=", "agents/bob/references?repo=o/r&commit=x",
             "agents/bob/references?repo=o/r&cursor=", "agents/bob/board?repo=", "agents/bob/board?cursor=", "agents/bob/board?state=",
         ];
         foreach (var text in texts)

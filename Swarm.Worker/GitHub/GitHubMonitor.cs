@@ -70,7 +70,7 @@ internal sealed partial class GitHubMonitor(GitHubApi api, GitHubState state, Gi
             }
         }
 
-        var lost = await state.PruneAsync(cancellation);
+        var lost = mode == PollMode.Dry ? 0 : await state.PruneAsync(cancellation);
         if (lost > 0)
         {
             LogLost(lost, GitHubState.KeptFor.TotalDays);
@@ -116,9 +116,9 @@ internal sealed partial class GitHubMonitor(GitHubApi api, GitHubState state, Gi
             }
 
             page++;
-            if (answer.Body is not { } body)
+            if (answer.Body is not { ValueKind: JsonValueKind.Array } body)
             {
-                return await NoteAsync(poll, answer, cancellation);
+                return await NoteAsync(poll, WithoutList(answer), cancellation);
             }
 
             var (events, last, isOpen) = await EventsAsync(poll, at, body, cancellation);
@@ -172,7 +172,7 @@ internal sealed partial class GitHubMonitor(GitHubApi api, GitHubState state, Gi
 
             if (answer.Body is not { ValueKind: JsonValueKind.Array } body)
             {
-                return await NoteAsync(poll, answer with { Failure = answer.Failure ?? (answer.IsNotModified ? null : "The answer is no list.") }, cancellation);
+                return await NoteAsync(poll, WithoutList(answer), cancellation);
             }
 
             page++;
@@ -232,7 +232,7 @@ internal sealed partial class GitHubMonitor(GitHubApi api, GitHubState state, Gi
     {
         string? last = null;
         var items = new List<GitHubItem>();
-        foreach (var json in body.ValueKind == JsonValueKind.Array ? body.EnumerateArray() : default)
+        foreach (var json in body.EnumerateArray())
         {
             var item = GitHubItem.Read(poll.Feed, json, out var order);
             last = order is not null && string.CompareOrdinal(order, last) > 0 ? order : last;
@@ -324,6 +324,9 @@ internal sealed partial class GitHubMonitor(GitHubApi api, GitHubState state, Gi
 
         return true;
     }
+
+    private static GitHubAnswer WithoutList(GitHubAnswer answer) =>
+        answer with { Failure = answer.Failure ?? (answer.IsNotModified ? null : "The answer is no list.") };
 
     private string UrlOf(FeedPoll poll, string since, int items) => api.UrlOf($"repos/{poll.Repo}/" + poll.Feed switch
     {

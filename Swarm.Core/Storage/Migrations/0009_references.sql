@@ -30,12 +30,13 @@ create table reference_index (
 create function newest_message_no() returns bigint language sql volatile
 return (select (message_day(clock_timestamp()) << 40) + last_value + 511 from message_no_blocks);
 
--- The transactions in which somebody may have taken a number by now.
+-- The transactions in which somebody may have taken a number by now. pg_locks is current, pg_stat_activity is what it was when this transaction
+-- first looked: who is not in it yet counts, and only who is certainly in another database, or no client, does not.
 create function running_transactions() returns text[] language sql volatile
-return array(select l.virtualxid from pg_locks l join pg_stat_activity a on a.pid = l.pid
+return array(select l.virtualxid from pg_locks l left join pg_stat_activity a on a.pid = l.pid
              where l.locktype = 'virtualxid' and l.mode = 'ExclusiveLock' and l.pid <> pg_backend_pid()
-               and a.datid = (select oid from pg_database where datname = current_database())
-               and coalesce(a.backend_type, 'client backend') = 'client backend');
+               and (a.pid is null or (a.datid = (select oid from pg_database where datname = current_database())
+                                      and coalesce(a.backend_type, 'client backend') = 'client backend')));
 
 -- The GitHub monitor (ASP §18): where each feed of a repository stands, and what is to be told to whom.
 create table github_feeds (

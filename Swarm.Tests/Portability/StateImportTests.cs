@@ -77,7 +77,7 @@ public sealed class StateImportTests(PostgresFixture postgres) : IAsyncLifetime
         state["inbox"]!.AsArray().Add(Received(message, Toon.OfMessage(MessageWriter.Write(message))));
         (await ImportAsync(_node, state)).Ok();
         (await _node.Http.PostMessageAsync("alice", MessageWriter.Write(message))).Ok();
-        var item = Assert.Single((await _node.Hub.GetHubAsync("/hub/v1/agents/alice/inbox"))["messages"].EnumerateArray());
+        var item = Assert.Single((await _node.Hub.GetHubAsync("/hub/v1/agents/alice/inbox?state=unread"))["messages"].EnumerateArray());
         Assert.True(item.GetProperty("verified").GetBoolean());
         Assert.Equal("Hello", item.GetProperty("content").GetString());
     }
@@ -94,7 +94,7 @@ public sealed class StateImportTests(PostgresFixture postgres) : IAsyncLifetime
         state["inbox"]!.AsArray().Add(Received(forged, Toon.OfMessage(MessageWriter.Write(forged))));
         (await ImportAsync(_node, state)).Ok();
         (await _node.Http.PostMessageAsync("alice", MessageWriter.Write(MessageSignature.Sign(bob, Message("bob", "alice", "It is me", id))))).Ok();
-        var items = (await _node.Hub.GetHubAsync("/hub/v1/agents/alice/inbox"))["messages"].EnumerateArray().ToList();
+        var items = (await _node.Hub.GetHubAsync("/hub/v1/agents/alice/inbox?state=unread"))["messages"].EnumerateArray().ToList();
         Assert.Equal(
             [("I am Bob", false), ("It is me", true)], items.Select(m => (m.GetProperty("content").GetString(), m.GetProperty("verified").GetBoolean())));
     }
@@ -199,7 +199,7 @@ public sealed class StateImportTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task A_swarm_that_was_dissolved_does_not_come_back()
     {
         (await ImportAsync(_node, State())).Ok();
-        (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{SwarmId}/dissolve", new { })).Ok();
+        (await _node.Hub.PostHubAsync($"/hub/v1/swarms/{SwarmId}/dissolve", new { agent = "alice" })).Ok();
         var before = await DumpAsync();
         (await ImportAsync(_node, State())).Refused(HttpStatusCode.Conflict, "swarm-exists");
         (await ImportAsync(_node, State(), merge: true)).Refused(HttpStatusCode.Conflict, "swarm-exists");

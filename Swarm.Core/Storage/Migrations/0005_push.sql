@@ -65,9 +65,12 @@ returns table (recipient_no bigint, seq bigint, state smallint, accepted_at time
                message_no bigint, sender_no bigint, swarm_no bigint, priority smallint, attempts smallint, protocol smallint,
                message_id uuid, trace text)
 language plpgsql
--- Estimates over all partitions are large; the rows are few. Compiling such a statement costs a second.
+-- Estimates over all partitions are large; the rows are few. Compiling such a statement costs a second, and while a table has no statistics
+-- (a new week, a new node) the planner would rather read all of it in order than look up a few rows: hence also the fences (offset 0).
 set jit = off
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
@@ -111,7 +114,7 @@ begin
     return query
     with picked as materialized (
         select p.* from (
-            select x.*, sum(octet_length(m.wire)) over (order by x.place, x.recipient_no, x.seq) - octet_length(m.wire) as bytes_before
+            select x.*, sum(m.bytes) over (order by x.place, x.recipient_no, x.seq) - m.bytes as bytes_before
             from unnest(p_recipients) r (no)
             join queue_heads h on h.recipient_no = r.no
             cross join lateral (
@@ -125,7 +128,7 @@ begin
                                   and f.lease_id is null and (f.held_until is null or f.held_until <= p_now)
                       where w.expires_at is null or w.expires_at > p_now) s
                 order by place, s.priority desc, s.seq limit p_each) x
-            join messages m on m.message_no = x.message_no) p
+            cross join lateral (select octet_length(y.wire) as bytes from messages y where y.message_no = x.message_no offset 0) m) p
         where p.bytes_before < p_bytes
     ), free as materialized (
         select l.recipient_no, l.sender_no, l.priority
@@ -148,7 +151,7 @@ begin
     )
     select l.recipient_no, l.seq, l.state, m.accepted_at, m.verified, m.wire, l.message_no, l.sender_no, l.swarm_no, l.priority, l.attempts,
            m.protocol, m.message_id, m.trace
-    from leased l join messages m on m.message_no = l.message_no
+    from leased l cross join lateral (select y.* from messages y where y.message_no = l.message_no offset 0) m
     order by l.recipient_no, l.seq;
 end
 $$;
@@ -179,14 +182,15 @@ begin
            case when d.attempts > 0 then (
                select min(t.at) from delivery_attempts t
                where t.message_no = d.message_no and t.recipient_no = d.recipient_no and t.error ~ '^HTTP (3..|401|403|404)\M') end
-    from unnest(v_message, v_recipient) l (message, recipient)
-    join deliveries d on d.message_no = l.message and d.recipient_no = l.recipient
-    join messages m on m.message_no = d.message_no
+    from unnest(v_message, v_recipient) with ordinality l (message, recipient, place)
+    -- Fenced by offset 0: without statistics the planner would rather read all deliveries in the order that is asked for.
+    cross join lateral (select x.* from deliveries x where x.message_no = l.message and x.recipient_no = l.recipient offset 0) d
+    cross join lateral (select x.* from messages x where x.message_no = l.message offset 0) m
     join agents a on a.agent_no = d.recipient_no
     left join members r on r.swarm_no = d.swarm_no and r.agent_no = d.recipient_no
     left join members s on s.swarm_no = d.swarm_no and s.agent_no = d.sender_no
     left join agents b on b.agent_no = d.sender_no
-    order by d.recipient_no, d.seq;
+    order by l.place;
 end
 $$;
 

@@ -51,6 +51,27 @@ public sealed class MigrationTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Contains("lacks the migration 0001", (await Assert.ThrowsAsync<StorageException>(CheckAsync)).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>
+    /// What a node in the field has applied must stay as it was: <c>Migrations/released.sha256</c> (made by sha256sum) names each released
+    /// file. A test that fails here asks for a new migration, never for a new sum; a release adds its files' lines.
+    /// </summary>
+    [Fact]
+    public async Task Released_migrations_are_what_they_were()
+    {
+        await MigrateAsync();
+        var released = await File.ReadAllLinesAsync(Path.Combine(AppContext.BaseDirectory, "released.sha256"));
+        Assert.NotEmpty(released);
+        await using var command = _database.CreateCommand("select encode(checksum, 'hex') || '  ' || name || '.sql' from migrations order by name");
+        await using var reader = await command.ExecuteReaderAsync();
+        var applied = new List<string>();
+        while (await reader.ReadAsync())
+        {
+            applied.Add(reader.GetString(0));
+        }
+
+        Assert.Equal(released, applied.Take(released.Length));
+    }
+
     private Task<IReadOnlyList<string>> MigrateAsync() => new Migrator(_database, TimeProvider.System).MigrateAsync(default);
 
     private async Task CheckAsync() => await new StartupChecks(_database, new StorageOptions()).RunAsync(default);

@@ -6,6 +6,7 @@ using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
+[Shown(By.Unit)]
 public sealed class ArgumentTests
 {
     private static readonly DateTimeOffset Now = DateTimeOffset.Parse("2026-11-21T15:30:00Z");

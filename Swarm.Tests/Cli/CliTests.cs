@@ -7,6 +7,7 @@ using Swarm.Tests.Conformance;
 namespace Swarm.Tests.Cli;
 
 /// <summary>Commands against a peer that speaks the Hub API contract.</summary>
+[Shown(By.Wire)]
 public sealed class CliTests : IDisposable
 {
     public const string SwarmId = "550e8400-e29b-41d4-a716-446655440000";

@@ -4,6 +4,7 @@ using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
+[Shown(By.Wire)]
 public sealed class ExitCodeTests : IDisposable
 {
     private const string Id = CliTests.SwarmId;

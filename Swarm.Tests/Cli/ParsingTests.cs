@@ -4,6 +4,7 @@ using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Cli;
 
+[Shown(By.Unit)]
 public sealed class ParsingTests : IDisposable
 {
     private readonly CliRun cli = new();

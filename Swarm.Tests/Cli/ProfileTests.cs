@@ -7,6 +7,7 @@ using Swarm.Tests.Conformance;
 namespace Swarm.Tests.Cli;
 
 /// <summary>Which node, which agent, which token, which swarm; and how secrets are kept.</summary>
+[Shown(By.Unit)]
 public sealed class ProfileTests : IDisposable
 {
     private const string Other = "11111111-1111-4111-8111-111111111111";

@@ -9,6 +9,7 @@ namespace Swarm.Tests.Cli;
 
 /// <summary>The commands and the client against a real node: Kestrel, Hub API, Postgres.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, IDisposable
 {
     private readonly CliRun cli = new();

@@ -9,6 +9,7 @@ namespace Swarm.Tests.Cli;
 
 /// <summary><c>swarm watch</c> against a real node, with real programs.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class WatchTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);

@@ -8,6 +8,7 @@ namespace Swarm.Tests.Client;
 
 /// <summary>What helps an agent's program (ASP §11.4, §11.5), against a real node.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class AgentHelperTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private NodeProcess _node = null!;

@@ -4,6 +4,7 @@ using Swarm.Cli.Arguments;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>What the command line takes for an agent id and for a swarm id (ASP §2.2, §15).</summary>
+[Shown(By.Vector)]
 public sealed class CliVectorTests
 {
     public static TheoryData<string, string> Vectors => VectorFile.Rows("cli-validation");

@@ -6,7 +6,7 @@ internal sealed record Feature(string Id, string What, char Level);
 
 internal static class ConformanceFeatures
 {
-    /// <summary>What must have a test; the other features come with later parts of the node.</summary>
+    /// <summary>What must have a test.</summary>
     public static readonly IReadOnlyList<Feature> AgentSwarm =
     [
         new("ASP-01", "The seed file: 32 raw bytes, mode 0600, loaded and created", 'W'),
@@ -43,6 +43,7 @@ internal static class ConformanceFeatures
         new("ASP-32", "Joining again changes nothing", 'W'),
         new("ASP-33", "A join that waits for approval", 'W'),
         new("ASP-34", "Joins that wait are stored, listed, approved and rejected", 'H'),
+        new("ASP-35", "The shape of a join", 'W'),
         new("ASP-36", "The health of an agent", 'W'),
         new("ASP-37", "What is public about an agent", 'W'),
         new("ASP-38", "Errors as objects with a code", 'W'),
@@ -109,7 +110,18 @@ internal static class ConformanceFeatures
         new("ASP-102", "The GitHub monitor: tiers, one coordinator for each event, told once", 'L'),
         new("ASP-103", "The GitHub monitor: a failed send is not lost, limits, structured content", 'H'),
         new("ASP-104", "Requests are logged with agent id and duration", 'L'),
+        new("ASP-105", "Software of another make joins, sends, leaves and is kicked here", 'W'),
+        new("ASP-106", "Our agents join, send, leave, are kicked and join again at software of another make", 'W'),
         new("ASP-108", "Crafted input never makes a 500", 'H'),
         new("ASP-109", "A machine-readable description of the API, and a skill for coding agents", 'L'),
+    ];
+
+    /// <summary>What Swarm does not do, and what it does instead.</summary>
+    public static readonly IReadOnlyList<(string Id, string What, string Instead)> LeftOut =
+    [
+        ("ASP-84", "The reference's SQLite file as the node's store", "PostgreSQL; `swarm export` and `swarm import` are the way over (ASP-85 to 87)"),
+        ("ASP-98", "The reference's bootstrap script in its original form", "`deploy/install.sh`"),
+        ("ASP-99", "The reference's deploy script in its original form", "`deploy/install.sh`, the container and compose files, `azd` with the app host's manifest"),
+        ("ASP-107", "One SQLite file shared with the reference's command line", "`swarm export` and `swarm import` (ASP-85 to 87)"),
     ];
 }

@@ -28,26 +28,31 @@ public sealed class ConformanceMatrixTests
     public void No_test_names_a_feature_that_the_list_does_not_have() =>
         Assert.Empty(TestsByFeature().Keys.Except(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id)));
 
-    private static SortedDictionary<string, List<string>> TestsByFeature()
+    [Fact]
+    public void Every_test_of_a_feature_says_by_what_it_shows_it() =>
+        Assert.Empty(TestsByFeature().Values.SelectMany(tests => tests).Where(test => test.By is null).Select(test => test.Name).Distinct());
+
+    private static SortedDictionary<string, List<(string Name, By? By)>> TestsByFeature()
     {
-        var tests = new SortedDictionary<string, List<string>>(StringComparer.Ordinal);
-        foreach (var method in typeof(ConformanceMatrixTests).Assembly.GetTypes().SelectMany(type => type.GetMethods()))
+        var tests = new SortedDictionary<string, List<(string, By?)>>(StringComparer.Ordinal);
+        foreach (var method in typeof(ConformanceMatrixTests).Assembly.GetTypes().Where(type => !type.IsAbstract).SelectMany(type => type.GetMethods()))
         {
+            var shown = method.GetCustomAttribute<ShownAttribute>() ?? method.ReflectedType!.GetCustomAttribute<ShownAttribute>();
             foreach (var feature in method.GetCustomAttribute<ConformsAttribute>()?.Features ?? [])
             {
-                if (!tests.TryGetValue(feature, out var names))
+                if (!tests.TryGetValue(feature, out var found))
                 {
-                    tests[feature] = names = [];
+                    tests[feature] = found = [];
                 }
 
-                names.Add($"{method.DeclaringType!.Name}.{method.Name}");
+                found.Add(($"{method.ReflectedType!.Name}.{method.Name}", shown?.By));
             }
         }
 
         return tests;
     }
 
-    private static string Render(SortedDictionary<string, List<string>> tests)
+    private static string Render(SortedDictionary<string, List<(string Name, By? By)>> tests)
     {
         var page = new StringBuilder(
             """
@@ -55,22 +60,47 @@ public sealed class ConformanceMatrixTests
 
             Made from the `[Conforms]` attributes of the tests; do not edit. `SWARM_WRITE_DOCS=1 dotnet test Swarm.Tests --filter ConformanceMatrixTests`
             writes it anew. Levels: W needed on the wire, L like the reference implementation locally, H hardened or documented but missing there.
+            Shown by: a published *vector*, a test on the *wire*, a test *end to end* (whole nodes, commands, a peer of another make), or *code* where it calls
+            into the code.
 
             ## Agent Swarm Protocol 0.1.0
 
-            | Feature | What | Level | Tests |
-            |---|---|---|---|
+            | Feature | What | Level | Shown by | Tests |
+            |---|---|---|---|---|
 
             """);
         foreach (var feature in ConformanceFeatures.AgentSwarm)
         {
-            var names = tests.TryGetValue(feature.Id, out var found) ? found.Order(StringComparer.Ordinal) : Enumerable.Empty<string>();
+            var found = tests.GetValueOrDefault(feature.Id, []);
             page.Append("| ").Append(feature.Id).Append(" | ").Append(feature.What).Append(" | ").Append(feature.Level).Append(" | ")
-                .AppendJoin("<br>", names.Select(name => $"`{name}`")).Append(" |\n");
+                .AppendJoin(", ", found.Select(test => test.By).Distinct().Order().Select(NameOf)).Append(" | ")
+                .AppendJoin("<br>", found.Select(test => test.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`")).Append(" |\n");
+        }
+
+        page.Append(
+            """
+
+            Left out on purpose:
+
+            | Feature | What | Instead |
+            |---|---|---|
+
+            """);
+        foreach (var (id, what, instead) in ConformanceFeatures.LeftOut)
+        {
+            page.Append("| ").Append(id).Append(" | ").Append(what).Append(" | ").Append(instead).Append(" |\n");
         }
 
         return page.ToString();
     }
+
+    private static string NameOf(By? by) => by switch
+    {
+        By.Vector => "vector",
+        By.Wire => "wire",
+        By.EndToEnd => "end to end",
+        _ => "code",
+    };
 
     private static string RepositoryRoot([CallerFilePath] string here = "")
     {

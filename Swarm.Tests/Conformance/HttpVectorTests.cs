@@ -31,6 +31,7 @@ public sealed class VectorServersFixture : IAsyncLifetime
 }
 
 /// <summary>The vectors that need a server (ASP §23), in process, with their own clock; and what a strict node says to the same requests.</summary>
+[Shown(By.Vector)]
 public sealed class HttpVectorTests(VectorServersFixture servers) : IClassFixture<VectorServersFixture>
 {
     public static TheoryData<string, string> Requests => VectorFile.Rows(IsOurs, "http");
@@ -49,7 +50,7 @@ public sealed class HttpVectorTests(VectorServersFixture servers) : IClassFixtur
 
     [Theory]
     [MemberData(nameof(Requests))]
-    [Conforms("ASP-12", "ASP-26", "ASP-27", "ASP-29", "ASP-31", "ASP-32", "ASP-33", "ASP-41")]
+    [Conforms("ASP-12", "ASP-26", "ASP-27", "ASP-29", "ASP-31", "ASP-32", "ASP-33", "ASP-35", "ASP-41")]
     public async Task A_request_is_answered_as_the_reference_answers_it(string file, string id)
     {
         if (VectorFile.Find(file, id) is not { } vector)

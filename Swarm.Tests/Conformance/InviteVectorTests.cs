@@ -7,6 +7,7 @@ using Swarm.Core.Swarms;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The invite vectors that need no server (ASP §6).</summary>
+[Shown(By.Vector)]
 public sealed class InviteVectorTests
 {
     private static readonly DateTimeOffset Now = new(2026, 2, 5, 14, 30, 0, TimeSpan.Zero);

@@ -7,6 +7,7 @@ namespace Swarm.Tests.Conformance;
 
 /// <summary>The vectors of the local endpoints (ASP §9, §23), at a node whose local API is open, as they expect it.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Vector)]
 public sealed partial class LocalApiVectorTests(PostgresFixture postgres)
 {
     public static TheoryData<string, string> Requests => VectorFile.Rows(

@@ -6,6 +6,7 @@ using Swarm.Core.Messaging.AgentSwarm;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The vectors that need no server: what is signed, what verifies, which keys are keys (ASP §4, §23).</summary>
+[Shown(By.Vector)]
 public sealed class SigningVectorTests
 {
     public static TheoryData<string, string> Signed => VectorFile.Rows("message-sign");

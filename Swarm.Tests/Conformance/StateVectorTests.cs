@@ -6,6 +6,7 @@ namespace Swarm.Tests.Conformance;
 
 /// <summary>The way over from a reference installation and back (ASP §13), by the vectors.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Vector)]
 public sealed class StateVectorTests(PostgresFixture postgres)
 {
     public static TheoryData<string, string> Taken => VectorFile.Rows("state-import-export");

@@ -6,6 +6,7 @@ using Swarm.Core.Messaging.AgentSwarm;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The v2 text form (ASP §5.2): the vectors, and the rules that they leave out.</summary>
+[Shown(By.Vector)]
 public sealed class TextFormVectorTests
 {
     private const string Endpoint = "https://roster.example.com/swarm";

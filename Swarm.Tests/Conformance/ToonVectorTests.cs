@@ -4,6 +4,7 @@ using Swarm.Core.Messaging.AgentSwarm;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>TOON, the stored and displayed form (ASP §5.3): the vectors, and the rules that they leave out.</summary>
+[Shown(By.Vector)]
 public sealed class ToonVectorTests
 {
     public static TheoryData<string, string> Stored => VectorFile.Rows("toon-stored-content");

@@ -5,6 +5,7 @@ using Swarm.Core.Messaging;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The table of notification levels (ASP §11.2).</summary>
+[Shown(By.Vector)]
 public sealed class WakeVectorTests
 {
     public static TheoryData<string, string> Tables => VectorFile.Rows("wake-level-table");

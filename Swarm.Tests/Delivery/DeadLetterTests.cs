@@ -7,6 +7,7 @@ namespace Swarm.Tests.Delivery;
 
 /// <summary>Dead letters at the Hub API: list, inspect, send again, discard; and the trace of a message.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class DeadLetterTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);

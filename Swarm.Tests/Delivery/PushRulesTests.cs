@@ -5,6 +5,7 @@ using Swarm.Tests.Conformance;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>What becomes of a push, by its answer alone.</summary>
+[Shown(By.Unit)]
 public sealed class PushRulesTests
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 0, TimeSpan.Zero);

@@ -14,6 +14,7 @@ namespace Swarm.Tests.Delivery;
 
 /// <summary>Pushes to peers over HTTPS: what goes over the wire, and what becomes of it when peers misbehave.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class PushTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);

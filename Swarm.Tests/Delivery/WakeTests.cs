@@ -12,6 +12,7 @@ namespace Swarm.Tests.Delivery;
 
 /// <summary>Whom to wake, from the settings to the order (ASP §11), step by step with a clock that the test sets.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class WakeQueueTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly SettableTime _time = new(TimeProvider.System.GetUtcNow());
@@ -183,6 +184,7 @@ public sealed class WakeQueueTests(PostgresFixture postgres) : IAsyncLifetime
 
 /// <summary>The Worker as a process wakes agents over real HTTP.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class WakeWorkerTests(PostgresFixture postgres)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);

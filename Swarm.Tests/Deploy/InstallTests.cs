@@ -5,6 +5,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Deploy;
 
 /// <summary>The installer, the proxy samples and the units, as far as they can be tried without a machine to spoil.</summary>
+[Shown(By.EndToEnd)]
 public sealed partial class InstallTests : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("swarm-root-").FullName;

@@ -9,6 +9,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>What the message door answers to honest peers, and to what is nearly one of their messages.</summary>
 [Collection(DoorCollection.Name)]
+[Shown(By.Wire)]
 public sealed class AgentSwarmDoorTests(DoorFixture fixture)
 {
     private readonly DoorWorld _world = fixture.World;

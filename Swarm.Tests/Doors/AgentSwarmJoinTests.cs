@@ -8,6 +8,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>Joins at the door: who gets in, who does not, and what is answered (ASP §6.3, §8.2).</summary>
 [Collection(DoorCollection.Name)]
+[Shown(By.Wire)]
 public sealed class AgentSwarmJoinTests(DoorFixture fixture)
 {
     private readonly DoorWorld _world = fixture.World;

@@ -9,6 +9,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>The door when the node itself is in trouble, or configured dangerously.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class AgentSwarmNodeTests(PostgresFixture postgres)
 {
     [Fact]

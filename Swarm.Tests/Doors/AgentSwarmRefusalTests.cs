@@ -11,6 +11,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>Bad messages: each gets the protocol's clear error, and no table changes.</summary>
 [Collection(DoorCollection.Name)]
+[Shown(By.Wire)]
 public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
 {
     private const string OldTime = "2020-01-01T00:00:00.000Z";

@@ -9,6 +9,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>The local endpoints as a hardened node offers them (ASP §9): a token chooses the agent, nothing is open.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class LocalApiTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private NodeHost _node = null!;

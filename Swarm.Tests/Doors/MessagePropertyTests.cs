@@ -11,6 +11,7 @@ namespace Swarm.Tests.Doors;
 /// answer that the protocol has for it, never a 500, and exactly what was answered 200 for the first time has rows.
 /// </summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class MessagePropertyTests(PostgresFixture postgres, ITestOutputHelper output)
 {
     private const int Cases = 10_000;

@@ -10,6 +10,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Doors;
 
 /// <summary>The reader of the message door alone: what it takes, and what it says about the rest.</summary>
+[Shown(By.Unit)]
 public sealed class MessageReaderTests(ITestOutputHelper output)
 {
     private static readonly SwarmId Swarm = new(new Guid("550e8400-e29b-41d4-a716-446655440000"));

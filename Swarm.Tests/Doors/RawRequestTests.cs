@@ -6,6 +6,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>Requests as bytes on a socket: paths that change when they are decoded, lengths that lie, bodies that do not end.</summary>
 [Collection(DoorCollection.Name)]
+[Shown(By.Wire)]
 public sealed class RawRequestTests(DoorFixture fixture)
 {
     private readonly DoorWorld _world = fixture.World;

@@ -9,6 +9,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>One line a request, when it is switched on (ASP §16).</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed partial class RequestLogTests(PostgresFixture postgres)
 {
     [Fact]

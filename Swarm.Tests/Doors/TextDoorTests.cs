@@ -7,6 +7,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary>The v2 text form at the message door (ASP §5.2): off unless it is asked for, and then the same intake.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class TextDoorTests(PostgresFixture postgres)
 {
     private static readonly Dictionary<string, string> On = new() { ["AgentSwarm:AcceptText"] = "true" };

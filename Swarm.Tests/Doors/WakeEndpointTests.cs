@@ -12,6 +12,7 @@ namespace Swarm.Tests.Doors;
 
 /// <summary><c>POST /api/wake</c>, sessions, and the invocation behind it (ASP §11.3, §11.4).</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class WakeEndpointTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);

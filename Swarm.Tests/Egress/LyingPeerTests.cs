@@ -13,6 +13,7 @@ using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Egress;
 
+[Shown(By.Wire)]
 public sealed class LyingPeerTests
 {
     private const int BodyMax = 1024;

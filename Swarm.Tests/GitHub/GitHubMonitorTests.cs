@@ -14,6 +14,7 @@ namespace Swarm.Tests.GitHub;
 
 /// <summary>The GitHub monitor (ASP §18, W-31), step by step, against a server that behaves like GitHub's API.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class GitHubMonitorTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string Repo = "octo/spoon";

@@ -24,6 +24,7 @@ internal sealed class NodeProcess : IAsyncDisposable
             ["ConnectionStrings__swarm"] = connectionString,
             ["Swarm__MasterKey"] = masterKey,
             ["Swarm__DataFolder"] = dataFolder,
+            ["Swarm__PublicUrl"] = $"https://127.0.0.1:{ports[1]}",
             ["Kestrel__Endpoints__http__Url"] = $"http://127.0.0.1:{ports[0]}",
             ["Kestrel__Endpoints__https__Url"] = $"https://127.0.0.1:{ports[1]}",
             ["Kestrel__Endpoints__grpc__Url"] = $"http://127.0.0.1:{ports[2]}",

@@ -8,6 +8,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Limits;
 
 /// <summary>What callers see of the limits.</summary>
+[Shown(By.Wire)]
 public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<PostgresFixture>
 {
     private static readonly DateTimeOffset Now = new(2026, 11, 21, 12, 0, 20, TimeSpan.Zero);

@@ -11,6 +11,7 @@ using Swarm.Tests.Doors;
 namespace Swarm.Tests.Messaging;
 
 /// <summary>The parts of the Agent Swarm Protocol that Core holds, beside what the vectors show.</summary>
+[Shown(By.Unit)]
 public sealed class AgentSwarmCoreTests
 {
     private static readonly SwarmId Swarm = new(new Guid("550e8400-e29b-41d4-a716-446655440000"));

@@ -10,6 +10,7 @@ namespace Swarm.Tests.Messaging;
 
 /// <summary>Who is muted is answered as before, and reaches nobody who muted (ASP §10.7).</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class MuteTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private NodeHost _node = null!;

@@ -14,6 +14,7 @@ namespace Swarm.Tests.OpenApi;
 
 /// <summary>The machine-readable description says what is mapped, and what is answered fits it.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed partial class ApiDescriptionTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private NodeHost _node = null!;

@@ -11,6 +11,7 @@ namespace Swarm.Tests.Portability;
 
 /// <summary>Export and import (ASP §13): nothing is lost on the way, nothing is believed too easily, and it is all or nothing.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class StateImportTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string SwarmId = "550e8400-e29b-41d4-a716-446655440000";

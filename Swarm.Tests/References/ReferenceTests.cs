@@ -14,6 +14,7 @@ namespace Swarm.Tests.References;
 
 /// <summary>What messages refer to: carried unchanged, indexed behind the accept without a gap, found, and shown on the board.</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class ReferenceTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly SettableTime _time = new(TimeProvider.System.GetUtcNow());

@@ -10,6 +10,7 @@ namespace Swarm.Tests.Storage;
 /// <summary>What a start is told by its environment (ASP §16): everything that is missing at once, and a reference server's variables.</summary>
 [UnsupportedOSPlatform("windows")]
 [Collection(PostgresCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class StartSettingsTests(PostgresFixture postgres) : IDisposable
 {
     private static readonly VectorKey Alice = VectorFile.Published.Key("alice");

@@ -11,6 +11,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>Invites that were made to break things (ASP §6.3), and the order of the checks.</summary>
+[Shown(By.Unit)]
 public sealed class InviteTokenTests(ITestOutputHelper output)
 {
     private const string Header = """{"alg":"EdDSA","typ":"JWT"}""";

@@ -11,6 +11,7 @@ namespace Swarm.Tests.Swarms;
 
 /// <summary>A swarm whose master is here and whose members are also elsewhere: who joins, waits, is kicked, becomes master, is told (ASP §8.2, §10).</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class MasterTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);

@@ -12,6 +12,7 @@ namespace Swarm.Tests.Swarms;
 
 /// <summary>Swarms across nodes: joining one whose master is elsewhere, and telling remote members who left (ASP §10).</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);

@@ -6,6 +6,7 @@ namespace Swarm.Tests.Swarms;
 
 /// <summary>Two whole nodes that know each other only over TLS: what one decides is on the other's roster (ASP §10).</summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class TwoNodesTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);

@@ -19,6 +19,7 @@ using Swarm.Tests.Doors;
 
 namespace Swarm.Tests.Tls;
 
+[Shown(By.Wire)]
 public sealed class LocalTlsTests : IDisposable
 {
     private static readonly DateTimeOffset Now = TimeProvider.System.GetUtcNow();

@@ -68,6 +68,9 @@ internal sealed class FaultNode : IAsyncDisposable
 
     public IReadOnlyList<Replica> Doors { get; private set; } = [];
 
+    /// <summary>For what is set up before anything breaks: a cold node may take longer than a caller of <see cref="Doors"/> waits.</summary>
+    public HttpClient Operator => _apis[0].Hub;
+
     /// <summary>Remote agents, which are to join the swarm.</summary>
     public IReadOnlyList<LyingPeer> Peers { get; }
 

@@ -28,16 +28,16 @@ public sealed class FaultSuiteTests(ITestOutputHelper output)
         var seed = Seed.Take(output);
         var cast = new Cast();
         await using var node = await FaultNode.StartAsync();
-        using var scene = await Scene.CreateAsync(node.Doors[0].Hub, cast.Hosted, cast.External);
-        foreach (var peer in node.Peers)
-        {
-            await scene.AddRemoteAsync(node.Doors[0].Hub, peer.Name, peer.Endpoint);
-        }
-
-        await using var trial = new Trial(node.Doors, node.Database, scene, cast, seed, StuckAfter);
-        Say($"seed {seed}; a full disk is {node.Disk}");
         try
         {
+            using var scene = await Scene.CreateAsync(node.Operator, cast.Hosted, cast.External);
+            foreach (var peer in node.Peers)
+            {
+                await scene.AddRemoteAsync(node.Operator, peer.Name, peer.Endpoint);
+            }
+
+            await using var trial = new Trial(node.Doors, node.Database, scene, cast, seed, StuckAfter);
+            Say($"seed {seed}; a full disk is {node.Disk}");
             foreach (var peer in node.Peers)
             {
                 peer.RecordTo(trial.History);

@@ -17,6 +17,7 @@ internal sealed class Trial(IReadOnlyList<Replica> replicas, NpgsqlDataSource da
     private readonly CancellationTokenSource _stopReaders = new();
     private readonly Dictionary<string, string> _followers = [];
     private IReadOnlyDictionary<string, long> _before = new Dictionary<string, long>();
+    private long _messagesBefore;
     private Task _load = Task.CompletedTask;
     private Task _readers = Task.CompletedTask;
 
@@ -24,7 +25,9 @@ internal sealed class Trial(IReadOnlyList<Replica> replicas, NpgsqlDataSource da
 
     public async Task StartAsync()
     {
+        // The swarm was formed before, and its events are messages too.
         _before = await ReadLastSeqAsync();
+        await ReadAsync("select coalesce(max(message_no), 0) from messages", r => _messagesBefore = r.GetInt64(0));
         var random = new Random(seed);
         var readers = new List<Task>();
         foreach (var recipient in cast.Queues)
@@ -136,7 +139,7 @@ internal sealed class Trial(IReadOnlyList<Replica> replicas, NpgsqlDataSource da
                 r.GetFieldValue<DateTimeOffset>(6))));
         var bodies = new Dictionary<string, int>();
         await ReadAsync(
-            "select split_part(convert_from(wire, 'UTF8')::jsonb ->> 'content', ' ', 1), count(*)::integer from messages group by 1",
+            $"select split_part(convert_from(wire, 'UTF8')::jsonb ->> 'content', ' ', 1), count(*)::integer from messages where message_no > {_messagesBefore} group by 1",
             r => bodies[r.GetString(0)] = r.GetInt32(1));
         var unexpanded = new List<string>();
         await ReadAsync(

@@ -239,7 +239,7 @@ public sealed class RealNodeTests(PostgresFixture postgres) : IAsyncLifetime, ID
             cli.Json["messages_purged"]!.GetValue<int>(), cli.Json["archived_purged"]!.GetValue<int>(), cli.Json["sessions_purged"]!.GetValue<int>()));
         Assert.Equal((1, 0, 0, 0, 1), await CountAsync());
         Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "messages", "--as", "bob", "--archive", ids[0]));
-        await OkAsync("messages", "--as", "bob", "--status", "all", "--json");
+        await OkAsync("messages", "--as", "bob", "--status", "all", "--no-mark-read", "--json");
         Assert.Equal(["unread"], Statuses());
 
         // An agent puts away its own messages alone.

@@ -186,6 +186,15 @@ public sealed class ReferenceTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_first_message_of_a_node_is_found_although_the_index_was_there_before_it()
+    {
+        await IndexAsync();
+        (await SendAsync("alice", "bob", "the first", Issue("o/r", 1))).Ok();
+        await IndexAsync();
+        Assert.Equal(1, await CountAsync());
+    }
+
+    [Fact]
     public async Task Several_workers_index_everything_once_while_it_arrives()
     {
         const int Senders = 6;

@@ -26,9 +26,9 @@ create table reference_index (
     mark_transactions text[]
 );
 
--- No number above it has been handed out yet.
+-- No number above it has been handed out yet, and none up to it will be. Of a sequence that was never asked, last_value is what comes first.
 create function newest_message_no() returns bigint language sql volatile
-return (select (message_day(clock_timestamp()) << 40) + last_value + 511 from message_no_blocks);
+return (select (message_day(clock_timestamp()) << 40) + last_value + case when is_called then 511 else -1 end from message_no_blocks);
 
 -- The transactions in which somebody may have taken a number by now. pg_locks is current, pg_stat_activity is what it was when this transaction
 -- first looked: who is not in it yet counts, and only who is certainly in another database, or no client, does not.

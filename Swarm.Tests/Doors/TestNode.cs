@@ -56,8 +56,7 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
         PostgresFixture postgres, DateTimeOffset? now = null, bool isReference = false, bool listens = false,
         IReadOnlyDictionary<string, string>? settings = null)
     {
-        var node = new TestNode(await postgres.CreateDatabaseAsync(), now ?? TimeProvider.System.GetUtcNow(), isReference, settings);
-        await new Migrator(node.Database, node.Time).MigrateAsync(CancellationToken.None);
+        var node = new TestNode(await postgres.CreateMigratedDatabaseAsync(), now ?? TimeProvider.System.GetUtcNow(), isReference, settings);
         if (listens)
         {
             node.UseKestrel();
@@ -118,6 +117,7 @@ internal sealed class TestNode : WebApplicationFactory<AgentSwarmOptions>
 
         builder.ConfigureTestServices(services =>
         {
+            SharedModel.AddTo(services);
             services.RemoveAll<TimeProvider>();
             services.AddSingleton<TimeProvider>(Time);
         });

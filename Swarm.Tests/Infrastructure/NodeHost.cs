@@ -56,8 +56,7 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
         PostgresFixture postgres, string? redis = null, TimeProvider? time = null, string? dataFolder = null,
         IReadOnlyDictionary<string, string>? settings = null, Action<IServiceCollection>? replace = null)
     {
-        var host = new NodeHost(await postgres.CreateDatabaseAsync(), dataFolder, redis, time, settings, replace);
-        await new Migrator(host.Database, time ?? TimeProvider.System).MigrateAsync(CancellationToken.None);
+        var host = new NodeHost(await postgres.CreateMigratedDatabaseAsync(), dataFolder, redis, time, settings, replace);
         await host.OpenAsync();
         return host;
     }
@@ -112,6 +111,8 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
 
         builder.ConfigureTestServices(services =>
         {
+            SharedModel.AddTo(services);
+
             // What the Worker does, for tests that do it step by step.
             services.AddSwarmDelivery();
             if (_time is not null)

@@ -1,4 +1,5 @@
 using Npgsql;
+using Swarm.Core.Storage;
 
 namespace Swarm.Tests.Infrastructure;
 
@@ -8,6 +9,7 @@ namespace Swarm.Tests.Infrastructure;
 /// </summary>
 public sealed class PostgresFixture : IAsyncLifetime
 {
+    private static Lazy<Task<string>>? template;
     private string? _server;
 
     /// <summary>Connection string of a superuser, to the database <c>postgres</c>.</summary>
@@ -21,12 +23,34 @@ public sealed class PostgresFixture : IAsyncLifetime
 
     /// <summary>Makes an empty database.</summary>
     /// <returns>Its connection string.</returns>
-    public async Task<string> CreateDatabaseAsync()
+    public Task<string> CreateDatabaseAsync() => CreateAsync("template1");
+
+    /// <summary>Makes a database with the schema of this release: a copy of one that was migrated once for the whole test run.</summary>
+    /// <returns>Its connection string.</returns>
+    public async Task<string> CreateMigratedDatabaseAsync()
+    {
+        var made = LazyInitializer.EnsureInitialized(ref template, () => new(MakeTemplateAsync));
+        return await CreateAsync(await made.Value);
+    }
+
+    private async Task<string> MakeTemplateAsync()
+    {
+        // Without a pool: what has connections cannot be copied.
+        var connectionString = await CreateDatabaseAsync();
+        await using (var database = NpgsqlDataSource.Create(connectionString + ";Pooling=false"))
+        {
+            await new Migrator(database, TimeProvider.System).MigrateAsync(CancellationToken.None);
+        }
+
+        return new NpgsqlConnectionStringBuilder(connectionString).Database!;
+    }
+
+    private async Task<string> CreateAsync(string from)
     {
         var name = $"test_{Guid.NewGuid():N}";
         await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(ServerConnectionString) { Pooling = false }.ConnectionString);
         await connection.OpenAsync();
-        await using var create = new NpgsqlCommand($"CREATE DATABASE {name}", connection);
+        await using var create = new NpgsqlCommand($"CREATE DATABASE {name} TEMPLATE {from}", connection);
         await create.ExecuteNonQueryAsync();
         return new NpgsqlConnectionStringBuilder(ServerConnectionString) { Database = name }.ConnectionString;
     }

@@ -17,8 +17,7 @@ public sealed class LastSeenTests(PostgresFixture postgres) : IClassFixture<Post
 
     public async Task InitializeAsync()
     {
-        _database = NpgsqlDataSource.Create(await postgres.CreateDatabaseAsync());
-        await new Migrator(_database, _time).MigrateAsync(default);
+        _database = NpgsqlDataSource.Create(await postgres.CreateMigratedDatabaseAsync());
     }
 
     public async Task DisposeAsync() => await _database.DisposeAsync();

@@ -109,6 +109,8 @@ internal static class ConformanceFeatures
         new("ASP-102", "The GitHub monitor: tiers, one coordinator for each event, told once", 'L'),
         new("ASP-103", "The GitHub monitor: a failed send is not lost, limits, structured content", 'H'),
         new("ASP-104", "Requests are logged with agent id and duration", 'L'),
+        new("ASP-105", "A reference client and its server against this node: join, send, leave, kick, messages", 'W'),
+        new("ASP-106", "This node against a reference client and its server: join, send, leave, kick, joining again", 'W'),
         new("ASP-108", "Crafted input never makes a 500", 'H'),
         new("ASP-109", "A machine-readable description of the API, and a skill for coding agents", 'L'),
     ];

@@ -115,6 +115,9 @@ internal sealed class ReferencePeer : IAsyncDisposable
     /// <summary>Answers before anything else does when it returns a status: a peer in trouble.</summary>
     public Func<PeerRequest, int?> Trouble { get; set; } = _ => null;
 
+    /// <summary>What the agent's own program does about a message, before it is answered.</summary>
+    public Func<PeerMessage, Task> Reaction { get; set; } = _ => Task.CompletedTask;
+
     public static async Task<ReferencePeer> StartAsync(string agentId, PeerAuthority authority, PeerOptions? options = null)
     {
         var peer = new ReferencePeer(agentId, authority, options ?? new());
@@ -130,6 +133,9 @@ internal sealed class ReferencePeer : IAsyncDisposable
     {
         Timestamp = PeerMessage.Stamp(at ?? Now), Sender = AgentId, SenderEndpoint = Endpoint, Recipient = recipient, SwarmId = swarm, Type = type, Content = content,
     }.Signed(Seed);
+
+    /// <summary>From now on nobody reaches it; its client goes on.</summary>
+    public ValueTask StopListeningAsync() => _server.DisposeAsync();
 
     public async ValueTask DisposeAsync()
     {

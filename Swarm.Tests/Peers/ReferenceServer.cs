@@ -180,6 +180,7 @@ internal sealed class ReferenceServer(ReferencePeer peer) : IAsyncDisposable
 
         var isTaken = message.Type == "system" && await DispatchAsync(message);
         await TriggerWakeAsync(message);
+        await peer.Reaction(message);
         return new(200, new JsonObject { ["status"] = isTaken ? "accepted" : "queued", ["message_id"] = message.Id });
     }
 

@@ -11,7 +11,8 @@ namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
 public sealed class Intake(
-    Rosters rosters, GroupCommit commit, SwarmEvents events, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
+    Rosters rosters, GroupCommit commit, SwarmEvents events, Introductions introductions, RemoteSwarms remote, RateLimiter limits, LastSeen seen, IntakeMeter meter,
+    TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
     public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
@@ -54,6 +55,7 @@ public sealed class Intake(
         var fresh = false;
         for (var check = 0; check < ChecksMax; check++)
         {
+            var isJoining = fresh && remote.IsJoining(envelope.Door, envelope.SwarmId);
             var roster = fresh
                 ? await rosters.GetFreshAsync(envelope.SwarmId, cancellation)
                 : await rosters.GetAsync(envelope.SwarmId, cancellation);
@@ -64,7 +66,17 @@ public sealed class Intake(
                 {
                     if (roster is null || await events.RecallAsync(envelope, roster, cancellation) is not { } again)
                     {
-                        return Receipt.Refuse(refusal);
+                        switch (refusal == SwarmError.NotAMember ? await introductions.IsAwaitedAsync(roster!, envelope.Sender, cancellation)
+                            : isJoining && refusal == SwarmError.UnknownSwarm)
+                        {
+                            case true:
+                                return Receipt.Refuse(SwarmError.NotReady, retryAfterSeconds: 1);
+                            case false:
+                                return Receipt.Refuse(refusal);
+                            case null:
+                                rosters.Forget(envelope.SwarmId);
+                                continue;
+                        }
                     }
 
                     // Another copy of the event that made it so.

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NSec.Cryptography;
@@ -13,6 +14,28 @@ public sealed record RemoteRoster(SwarmId SwarmId, string SwarmName, IReadOnlyLi
 /// <summary>Swarms whose master lives on another node: what this node knows of them is what the master told at the join (ASP §10.2).</summary>
 public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvider time)
 {
+    private readonly ConcurrentDictionary<(AgentId Agent, SwarmId Swarm), int> _joining = new();
+
+    /// <summary>
+    /// Whether an agent's join is on its way from this replica. Other members may be told of the agent before the master answers it: what they send
+    /// then must be told to come again, for reference clients never repeat what was answered 404.
+    /// </summary>
+    public bool IsJoining(AgentId? agent, SwarmId swarm) => agent is { } joiner && _joining.ContainsKey((joiner, swarm));
+
+    /// <summary>Notes that the agent's join is on its way, until that is disposed.</summary>
+    public IDisposable Joining(AgentId agent, SwarmId swarm)
+    {
+        _joining.AddOrUpdate((agent, swarm), 1, (_, count) => count + 1);
+        return new Journey(() =>
+        {
+            while (_joining.TryGetValue((agent, swarm), out var count)
+                && !(count == 1 ? _joining.TryRemove(new((agent, swarm), count)) : _joining.TryUpdate((agent, swarm), count - 1, count)))
+            {
+                // Another join of the same agent came or went meanwhile.
+            }
+        });
+    }
+
     /// <summary>
     /// Keeps the swarm and its roster after the master has admitted the applicant. Where it is known already this repairs drift (ASP §10.6): who is
     /// missing in the answer goes, who is new comes, pinned keys stay. Where no agent of this node is a member any more, it starts over.
@@ -194,4 +217,9 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, TimeProvi
         RosterChanges.AddAsync(scope, swarmNo, agentNo, peer.Name, peer.Endpoint, peer.Key, time.GetUtcNow(), cancellation);
 
     private sealed record Peer(string Name, string Endpoint, byte[] Key);
+
+    private sealed class Journey(Action end) : IDisposable
+    {
+        public void Dispose() => end();
+    }
 }

@@ -22,7 +22,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
         await using var node = await TestNode.StartAsync(
             postgres, Now, isReference: true, listens: true, settings: new Dictionary<string, string> { ["Limits:RefusedPerAddressPerMinute"] = "2" });
         await node.CreateAgentAsync(new { name = "alice", @default = true });
-        string[] paths = ["/swarm/health", "/swarm/nothing/here", "/swarm/info"]; // Every path counts.
+        string[] paths = ["/api/inbox/count", "/swarm/nothing/here", "/swarm/info"]; // Every path counts.
 
         var answers = new List<HttpResponseMessage>();
         foreach (var path in paths)
@@ -116,6 +116,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
             "200 200 200 404 404 429 429",
             await StatusesAsync(node, "198.51.100.7", "/swarm/health", "/swarm/health", "/swarm/info", "/agents/nobody/swarm/health", "/swarm/x", "/swarm/health", "/hub/v1/status"));
         Assert.Equal("401 401 429", await StatusesAsync(node, "203.0.113.9", "/hub/v1/status", "/hub/v1/status", "/hub/v1/status"));
+        Assert.Equal("401 404 429", await StatusesAsync(node, "203.0.113.10", "/api/inbox", "/api/nothing", "/api/outbox"));
 
         // The proxy on this machine appends; what the caller wrote before it is not believed. Loopback itself is never counted.
         Assert.Equal("429", await StatusesAsync(node, "192.0.2.1, 198.51.100.7", "/swarm/health"));

@@ -31,6 +31,7 @@ internal sealed class AgentSwarmPeer(GuardedHttp http, RemoteSwarms swarms, Time
     /// <exception cref="SwarmException">What the master said, in the words of the catalogue.</exception>
     public async Task<JoinOutcome> JoinAsync(AgentProfile applicant, InviteLink invite, CancellationToken cancellation)
     {
+        using var joining = swarms.Joining(applicant.Id, invite.Claims.SwarmId);
         var answer = await PostAsync(
             $"{invite.Claims.Endpoint.TrimEnd('/')}/join", applicant.Name, Application(applicant, invite), cancellation);
         return answer.Status switch

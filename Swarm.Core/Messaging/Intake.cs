@@ -11,7 +11,8 @@ namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
 public sealed class Intake(
-    Rosters rosters, GroupCommit commit, SwarmEvents events, Introductions introductions, RemoteSwarms remote, RateLimiter limits, LastSeen seen, IntakeMeter meter,
+    Rosters rosters, GroupCommit commit, SwarmEvents events, Introductions introductions, RemoteSwarms remote, Resyncs resyncs, RateLimiter limits, LastSeen seen,
+    AgentOptions options, IntakeMeter meter,
     TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
@@ -72,6 +73,11 @@ public sealed class Intake(
                             case true:
                                 return Receipt.Refuse(SwarmError.NotReady, retryAfterSeconds: 1);
                             case false:
+                                if (refusal == SwarmError.NotAMember)
+                                {
+                                    resyncs.Notice(roster!, "");
+                                }
+
                                 return Receipt.Refuse(refusal);
                             case null:
                                 rosters.Forget(envelope.SwarmId);
@@ -109,6 +115,11 @@ public sealed class Intake(
             // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
             var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
             var pending = Pend(envelope, sender!, roster, listeners);
+            if (envelope.Event?.ActsAsMaster == true && sender is { Kind: AgentKind.Remote } && sender.Agent != roster.MasterId)
+            {
+                resyncs.Notice(roster, sender.Name);
+            }
+
             var result = envelope.Event?.Plan(roster, sender!, envelope.Recipient) is { } change
                 ? await events.AcceptAsync(
                     pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", current => PlanAgain(envelope, current), cancellation)
@@ -141,9 +152,10 @@ public sealed class Intake(
         return (Pend(envelope, sender!, roster, roster.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients), change);
     }
 
-    private static bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
+    private bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
         envelope is { Event: { } offer, Door: { } door } && result.Status is CommitStatus.Accepted or CommitStatus.Duplicate
-        && offer.IsOfferTo(roster.Find(door), roster, sender, envelope.Recipient);
+        && offer.IsOfferTo(roster.Find(door), roster, sender, envelope.Recipient)
+        && (options.MasterOffers == MasterOffers.Accept || roster.Find(door)!.TakesOver);
 
     private SwarmError? CheckLimits(Envelope envelope)
     {

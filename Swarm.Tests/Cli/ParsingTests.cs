@@ -14,7 +14,7 @@ public sealed class ParsingTests : IDisposable
         "init", "create", "invite", "join", "leave", "kick", "list", "send", "messages", "inbox", "status", "agent", "agent create",
         "agent list", "agent show",
         "agent import", "agent revoke", "agent token", "agent token new", "agent token list", "agent token revoke", "agent enrolment",
-        "backup", "doctor", "config", "purge", "export", "import", "approve", "revoke", "transfer", "dissolve", "sent", "mute", "unmute",
+        "backup", "doctor", "config", "purge", "export", "import", "approve", "revoke", "transfer", "agree", "sync", "dissolve", "sent", "mute", "unmute",
     ];
 
     [Theory]

@@ -10,6 +10,7 @@ namespace Swarm.Tests.Conformance;
 /// its public key, its swarm and its clock, and no private key. Signatures and invite are the recorded ones, and are verified.
 /// </summary>
 [Collection(PostgresCollection.Name)]
+[Shown(By.Wire)]
 public sealed class CaptureReplayTests(PostgresFixture postgres)
 {
     /// <summary>Where our answer to a recorded request is another than the recorded one, and why that is so.</summary>

@@ -8,6 +8,7 @@ namespace Swarm.Tests.Interop;
 
 /// <summary>Our agents in the swarm of a reference peer, which is its master: all through the Hub API and our command line (ASP §10, §21).</summary>
 [Collection(InteropCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class OurAgentAtPeerTests(InteropFixture node)
 {
     [Fact]

@@ -8,6 +8,7 @@ namespace Swarm.Tests.Interop;
 
 /// <summary>Reference peers in a swarm of ours: our agent is its master (ASP §10, §21).</summary>
 [Collection(InteropCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class PeerAtOurNodeTests(InteropFixture node)
 {
     private const string Odd = "naïve \u202E 👩‍💻 שלום \u0001\t\r\n\"quoted\" \\ e\u0301";

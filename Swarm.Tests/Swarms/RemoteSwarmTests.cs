@@ -55,9 +55,11 @@ public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal("/swarm/join", request.Path);
         Assert.Equal(("application/json", "zoe", "0.1.0"), (request.Headers["Content-Type"], request.Headers["X-Agent-ID"], request.Headers["X-Swarm-Protocol"]));
         var jwt = request.Json.GetProperty("invite_token").GetString();
+        var proof = request.Json.GetProperty("swarm_proof");
         Assert.Equal(
-            $$$"""{"type":"system","action":"join_request","invite_token":"{{{jwt}}}","sender":{"agent_id":"zoe","endpoint":"https://localhost:8743/agents/zoe/swarm","public_key":"{{{_joiner}}}"}}""",
+            $$$"""{"type":"system","action":"join_request","invite_token":"{{{jwt}}}","sender":{"agent_id":"zoe","endpoint":"https://localhost:8743/agents/zoe/swarm","public_key":"{{{_joiner}}}"},"swarm_proof":{{{proof.GetRawText()}}}}""",
             Encoding.UTF8.GetString(request.Body));
+        Assert.Equal("join", proof.GetProperty("kind").GetString());
 
         // Again: nothing changes.
         Assert.Equal(2, (await JoinAsync()).Ok()["member_count"].GetInt32());

@@ -11,6 +11,7 @@ namespace Swarm.Tests.Interop;
 /// follow them as the specification asks of new implementations.
 /// </summary>
 [Collection(InteropCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed class LifecycleWithPeersTests(InteropFixture node)
 {
     private static readonly PeerOptions Following = new() { FollowsEvents = true, RetryPause = TimeSpan.FromMilliseconds(200) };

@@ -24,7 +24,7 @@ public sealed class LifecycleEventTests(PostgresFixture postgres) : IAsyncLifeti
     {
         var carol = await _scene.PeerAsync("carol");
         Assert.Equal(HttpStatusCode.OK, (await _scene.TellAsync("zoe", Joined("carol", carol.Endpoint, "2026-11-20T10:00:00.123Z"))).Status);
-        Assert.Equal(HttpStatusCode.Forbidden, (await _scene.TellAsync("zoe", carol.Key, "carol", "too early", "zoe")).Status);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await _scene.TellAsync("zoe", carol.Key, "carol", "too early", "zoe")).Status);
         Assert.Empty(carol.Requests);
 
         // Nobody fetched it yet: a Worker that starts later does.

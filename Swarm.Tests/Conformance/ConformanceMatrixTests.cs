@@ -14,7 +14,7 @@ public sealed class ConformanceMatrixTests
         Assert.Empty(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id).Except(tests.Keys));
 
         var path = Path.Combine(RepositoryRoot(), "docs", "conformance.md");
-        var made = Render(tests);
+        var made = Render(tests) + Weaknesses.Render();
         if (Environment.GetEnvironmentVariable("SWARM_WRITE_DOCS") == "1")
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -27,6 +27,10 @@ public sealed class ConformanceMatrixTests
     [Fact]
     public void No_test_names_a_feature_that_the_list_does_not_have() =>
         Assert.Empty(TestsByFeature().Keys.Except(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id)));
+
+    [Fact]
+    public void Every_weakness_of_the_reference_has_a_test_that_attacks_it() =>
+        Assert.Equal(Weaknesses.Ids, Weaknesses.Tests.Select(tests => tests.Key).Order(StringComparer.Ordinal));
 
     private static SortedDictionary<string, List<string>> TestsByFeature()
     {

@@ -15,6 +15,8 @@ public sealed class AttackFixture : IAsyncLifetime
 {
     internal PostgresFixture Postgres { get; } = new();
 
+    internal const int SenderPerMinute = 1_000;
+
     internal RemoteMaster Far { get; private set; } = null!;
 
     internal Scene Home { get; private set; } = null!;
@@ -30,7 +32,8 @@ public sealed class AttackFixture : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await Postgres.InitializeAsync();
-        Far = await RemoteMaster.StartAsync(Postgres, "zoe", "yan");
+        Far = await RemoteMaster.StartAsync(
+            Postgres, new Dictionary<string, string> { ["Limits:SenderPerMinute"] = $"{SenderPerMinute}" }, "zoe", "yan");
         Home = await Scene.CreateAsync(Node.Hub, ["alice", "carol"], ["eve", "mallory"]);
         Bob = await Far.PeerAsync("bob");
         Dave = await Far.PeerAsync("dave");

@@ -97,7 +97,7 @@ public sealed class JoinAttackTests(AttackFixture world)
     public async Task Where_proof_is_asked_for_nobody_learns_the_roster_without_it()
     {
         await using var node = await NodeHost.StartAsync(
-            world.Postgres, settings: new Dictionary<string, string> { ["Swarm:RequireJoinProof"] = "true" });
+            world.Postgres, settings: new Dictionary<string, string> { ["Swarm:RequireJoinProof"] = "true", ["Limits:SenderPerMinute"] = "3" });
         using var scene = await Scene.CreateAsync(node.Hub, ["alice", "carol"], ["eve"]);
         using var key = New();
         var jwt = AttackFixture.Jwt(await scene.InviteAsync(node.Hub));
@@ -111,6 +111,17 @@ public sealed class JoinAttackTests(AttackFixture world)
         Assert.DoesNotContain("members", refused.Text, StringComparison.Ordinal);
         var joined = await node.Http.PostHubAsync("/agents/alice/swarm/join", Application(AttackFixture.Proof(key, isRepeat: false, "alice", jwt, "bob", AttackFixture.Text(key))));
         Assert.Equal(4, joined.Ok()["members"].GetArrayLength());
+
+        // A member may ask again, but not as often as it likes.
+        var repeats = new List<int>();
+        for (var time = 0; time < 8; time++)
+        {
+            var proof = AttackFixture.Proof(key, isRepeat: true, "alice", jwt, "bob", AttackFixture.Text(key));
+            repeats.Add((int)(await node.Http.PostHubAsync("/agents/alice/swarm/join", Application(proof))).Status);
+        }
+
+        Assert.Equal(200, repeats[0]);
+        Assert.Contains(429, repeats);
     }
 
     [Fact]

@@ -200,6 +200,7 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, KeyVault 
                 && LifecycleEvent.Read(Encoding.UTF8.GetBytes(message.Content))?.Plan(roster, master, message.Recipient) is LifecycleChange.Crown change
                 && MessageSignature.Verify(master.Key, message))
             {
+                await scope.Db.Database.ExecuteSqlAsync($"delete from introductions where swarm_no = {roster.SwarmNo}", cancellation);
                 await RosterChanges.CrownAsync(scope, roster, change.Successor, at, wire, cancellation);
                 roster = (await rosters.ReadAsync(scope.Db, roster.Id, cancellation))!;
                 since = at;

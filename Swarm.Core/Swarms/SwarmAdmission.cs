@@ -4,6 +4,7 @@ using NSec.Cryptography;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Messaging.Limits;
 
 namespace Swarm.Core.Swarms;
 
@@ -12,7 +13,8 @@ public sealed record JoinRequestEntry(string Name, string Endpoint, string Publi
 
 /// <summary>Lets agents into swarms by invite (ASP §6.3, §8.2), at the master's side, and keeps those who wait for its approval.</summary>
 public sealed class SwarmAdmission(
-    Decisions decisions, Rosters rosters, AgentDirectory directory, SwarmNotices notices, NpgsqlDataSource database, AgentOptions options, TimeProvider time)
+    Decisions decisions, Rosters rosters, AgentDirectory directory, SwarmNotices notices, RateLimiter limits, NpgsqlDataSource database,
+    AgentOptions options, TimeProvider time)
 {
     /// <summary>The most that wait for approval, or were rejected, in one swarm.</summary>
     public const int RequestsMax = 1_000;
@@ -30,7 +32,7 @@ public sealed class SwarmAdmission(
         var token = InviteToken.Parse(application.Token);
         return application.Proof is { IsRepeat: true } proof
             ? RepeatAsync(host, token.SwarmId, application, proof, cancellation)
-            : AdmitAsync(host, token, application.Name, () => Read(host, application), cancellation);
+            : AdmitAsync(host, token, application.Name, roster => Read(roster, application), cancellation);
     }
 
     /// <summary>
@@ -41,6 +43,11 @@ public sealed class SwarmAdmission(
         AgentProfile host, SwarmId swarm, JoinApplication application, JoinProof proof, CancellationToken cancellation)
     {
         var roster = CheckRepeat(await rosters.GetFreshAsync(swarm, cancellation), host, swarm, application, proof);
+        if (limits.Take(RateKey.Sender(roster.Find(application.Name)!.Agent)) is { IsAllowed: false })
+        {
+            throw new SwarmException(SwarmError.RateLimited);
+        }
+
         if (application.PublicKey != Convert.ToBase64String(roster.Find(application.Name)!.RawKey))
         {
             var key = PublicKeyText.Parse(application.PublicKey).Export(KeyBlobFormat.RawPublicKey);
@@ -66,13 +73,13 @@ public sealed class SwarmAdmission(
 
     private Roster CheckRepeat(Roster? roster, AgentProfile host, SwarmId swarm, JoinApplication application, JoinProof proof)
     {
-        if (roster?.Find(host.Id) is null)
+        if (roster?.Find(host.Id) is not { } asked)
         {
             throw new SwarmException(SwarmError.UnknownSwarm, $"Swarm '{swarm}' not found");
         }
 
         var member = roster.Find(application.Name) ?? throw new SwarmException(SwarmError.NotAMember, reason: "not_a_member");
-        return proof.Verifies(member.Key, host.Name, application, time.GetUtcNow())
+        return proof.Verifies(member.Key, asked.Name, application, time.GetUtcNow())
             ? roster
             : throw new SwarmException(SwarmError.InvalidSignature, "The proof does not verify with the key that is known of the member");
     }
@@ -105,7 +112,7 @@ public sealed class SwarmAdmission(
 
         return await AdmitAsync(
             host, token, applicant.Name,
-            () => new(applicant.Id.Value, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey)), cancellation);
+            _ => new(applicant.Id.Value, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey)), cancellation);
     }
 
     /// <summary>Who waits, in the order of their names, after <paramref name="after"/>. Only the master sees it.</summary>
@@ -149,7 +156,7 @@ public sealed class SwarmAdmission(
                 throw new SwarmException(SwarmError.UnknownRequest, "The agent that asked is revoked.");
             }
 
-            await AddMemberAsync(scope, roster, invite, name, () => new(request.AgentNo, request.Endpoint, request.PublicKey), cancellation);
+            await AddMemberAsync(scope, roster, invite, name, _ => new(request.AgentNo, request.Endpoint, request.PublicKey), cancellation);
         },
         cancellation);
 
@@ -189,7 +196,7 @@ public sealed class SwarmAdmission(
         AgentProfile host,
         InviteToken token,
         string name,
-        Func<Applicant> read,
+        Func<Roster, Applicant> read,
         CancellationToken cancellation)
     {
         // Cheap refusals first, without a transaction; everything is checked again under the lock.
@@ -230,7 +237,7 @@ public sealed class SwarmAdmission(
 
     /// <summary>Stores one request for each name; a repeat updates nothing, and one that was rejected is told so (ASP §8.2, W-16).</summary>
     private async Task<JoinOutcome> WaitAsync(
-        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Applicant> read, CancellationToken cancellation)
+        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Roster, Applicant> read, CancellationToken cancellation)
     {
         var pending = new JoinOutcome(true, roster.Id, roster.Name, []);
         switch (await FindRequestAsync(scope, roster, name, cancellation))
@@ -246,7 +253,7 @@ public sealed class SwarmAdmission(
             throw new SwarmException(SwarmError.TokenExhausted, reason: "max_uses_exceeded");
         }
 
-        var applicant = read();
+        var applicant = read(roster);
         CheckRoom(roster, name);
         if (roster.Members.Any(m => m.RawKey.AsSpan().SequenceEqual(applicant.PublicKey)))
         {
@@ -337,10 +344,10 @@ public sealed class SwarmAdmission(
 
     /// <summary>Uses the invite up, adds the member, and tells: the master's inbox of one from elsewhere, and every remote member (ASP §10.2).</summary>
     private async Task<Roster> AddMemberAsync(
-        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Applicant> read, CancellationToken cancellation)
+        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Roster, Applicant> read, CancellationToken cancellation)
     {
         await SpendAsync(scope, invite, cancellation);
-        var applicant = read();
+        var applicant = read(roster);
         CheckRoom(roster, name);
         var now = time.GetUtcNow();
         var no = applicant.AgentNo
@@ -382,7 +389,7 @@ public sealed class SwarmAdmission(
     private static SwarmException KeyIsMember() => new(SwarmError.AlreadyMember, "An agent with this key is a member under another name.");
 
     /// <summary>It never becomes one of our own agents: a join need not prove that the applicant holds the key (ADR 0004).</summary>
-    private Applicant Read(AgentProfile host, JoinApplication application)
+    private Applicant Read(Roster roster, JoinApplication application)
     {
         var key = PublicKeyText.Parse(application.PublicKey);
         if (!Agents.IsValidEndpoint(application.Endpoint))
@@ -390,7 +397,7 @@ public sealed class SwarmAdmission(
             throw new SwarmException(SwarmError.InvalidRequest, "The endpoint is not an https URL.");
         }
 
-        if (application.Proof is { } proof ? !proof.Verifies(key, host.Name, application, time.GetUtcNow()) : options.RequireJoinProof)
+        if (application.Proof is { } proof ? !proof.Verifies(key, roster.Master!.Name, application, time.GetUtcNow()) : options.RequireJoinProof)
         {
             throw new SwarmException(SwarmError.InvalidSignature, "This node asks who joins to prove that it holds the key (member swarm_proof)");
         }

@@ -210,6 +210,7 @@ public sealed class CliTests : IDisposable
 
     [Fact]
     [Conforms("ASP-95")]
+    [Refuses("W-10")]
     public async Task Messages_that_could_not_be_shown_stay_unread()
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -250,6 +251,7 @@ public sealed class CliTests : IDisposable
     [InlineData(true, "␛[2Jhi")]
     [InlineData(false, "\u001b[2Jhi")]
     [Conforms("ASP-95")]
+    [Refuses("W-10")]
     public async Task A_person_gets_no_control_sequences_and_a_script_gets_the_text_as_it_is(bool person, string shown)
     {
         await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
@@ -259,6 +261,23 @@ public sealed class CliTests : IDisposable
         cli.OutIsTerminal = person;
         await cli.RunAsync(peer.Url, "messages", "--no-mark-read");
         Assert.Contains(shown, cli.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Refuses("W-10")]
+    public async Task Markup_in_a_text_is_text_and_the_message_is_marked_after_it_was_shown()
+    {
+        await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
+        {
+            ["GET /hub/v1/agents/alice/inbox"] = $$"""{"messages":[{{HubPeer.Item(1, "[/x] [bold]gone?[/] [red")}}]}""",
+            ["POST /hub/v1/agents/alice/inbox/read"] = """{"updated":1}""",
+        });
+        int? askedWhenShown = null;
+        cli.OutIsTerminal = true;
+        cli.OnOutput = text => askedWhenShown ??= text.Contains("gone?", StringComparison.Ordinal) ? peer.Seen.Count : null;
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "messages"));
+        Assert.Contains("\n[/x] [bold]gone?[/] [red\n", cli.Out, StringComparison.Ordinal);
+        Assert.Equal((1, 2), (askedWhenShown, peer.Seen.Count));
     }
 
     [Fact]

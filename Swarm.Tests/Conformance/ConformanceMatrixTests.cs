@@ -32,6 +32,10 @@ public sealed class ConformanceMatrixTests
     public void Every_test_of_a_feature_says_by_what_it_shows_it() =>
         Assert.Empty(TestsByFeature().Values.SelectMany(tests => tests).Where(test => test.By is null).Select(test => test.Name).Distinct());
 
+    [Fact]
+    public void Every_weakness_of_the_reference_has_a_test_that_attacks_it() =>
+        Assert.Equal(Weaknesses.Ids, Weaknesses.Tests.Select(tests => tests.Key).Order(StringComparer.Ordinal));
+
     private static SortedDictionary<string, List<(string Name, By? By)>> TestsByFeature()
     {
         var tests = new SortedDictionary<string, List<(string, By?)>>(StringComparer.Ordinal);
@@ -91,7 +95,7 @@ public sealed class ConformanceMatrixTests
             page.Append("| ").Append(id).Append(" | ").Append(what).Append(" | ").Append(instead).Append(" |\n");
         }
 
-        return page.ToString();
+        return page.Append(Weaknesses.Render()).ToString();
     }
 
     private static string NameOf(By? by) => by switch

@@ -12,6 +12,7 @@ namespace Swarm.Tests.Interop;
 
 /// <summary>The operator's side (ASP §9, §11) where the other party is a peer: inbox, outbox, mutes, wakes, and what helps an agent's program.</summary>
 [Collection(InteropCollection.Name)]
+[Shown(By.EndToEnd)]
 public sealed partial class LocalEndpointsWithPeersTests(InteropFixture node)
 {
     [Fact]

@@ -50,6 +50,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
 
     [Fact]
     [Conforms("ASP-40")]
+    [Refuses("W-19")]
     public async Task A_sender_is_counted_after_its_signature_and_nobody_spends_anothers_budget()
     {
         await using var node = await NodeHost.StartAsync(postgres, time: new SettableTime(Now), settings: new Dictionary<string, string> { ["Limits:SenderPerMinute"] = "3" });
@@ -106,6 +107,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
 
     [Fact]
     [Conforms("ASP-40")]
+    [Refuses("W-19")]
     public async Task Of_an_address_only_refusals_count_and_a_spent_one_is_not_heard()
     {
         await using var node = await TestNode.StartAsync(

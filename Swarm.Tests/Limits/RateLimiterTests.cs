@@ -1,6 +1,7 @@
 using System.Net;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.Limits;
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Doors;
 
 namespace Swarm.Tests.Limits;
@@ -52,6 +53,7 @@ public sealed class RateLimiterTests
     }
 
     [Fact]
+    [Refuses("W-19")]
     public void Memory_is_bounded_and_what_is_over_is_dropped_with_its_minute()
     {
         var limiter = new RateLimiter(new(), _time);

@@ -253,6 +253,7 @@ internal sealed class AgentSwarmPeer(GuardedHttp http, RemoteSwarms swarms, Rost
             401 => new(SwarmError.TokenSignature, words),
             403 when reason == "max_uses_exceeded" => new(SwarmError.TokenExhausted, words, reason),
             403 when reason == "token_revoked" => new(SwarmError.TokenRevoked, words, reason),
+            403 when reason == "not_a_member" => new(SwarmError.NotAMember, "The agent was taken off the master's roster. It may leave, or join by a new invite."),
             403 => new(SwarmError.PeerRefused, words),
             404 => new(SwarmError.UnknownSwarm, words),
             429 => new(

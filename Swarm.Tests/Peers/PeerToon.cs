@@ -171,7 +171,16 @@ internal static partial class PeerToon
 
     private static string Text(string text) => IsSafe(text) ? text : Quote(text);
 
-    private static string Key(string name) => BareKey().IsMatch(name) ? name : Quote(name);
+    private static string Key(string name) => IsBareKey(name) ? name : Quote(name);
+
+    /// <summary>The pattern ignores case, which lets in the four letters whose other case is an ASCII letter; its <c>$</c> lets one LF through.</summary>
+    private static bool IsBareKey(string name)
+    {
+        var runes = (name.EndsWith('\n') ? name[..^1] : name).EnumerateRunes().ToList();
+        return runes.Count > 0
+            && (runes[0] is { IsAscii: true } first ? Rune.IsLetter(first) || first.Value == '_' : runes[0].Value is 0x130 or 0x131 or 0x17F or 0x212A)
+            && runes.TrueForAll(r => Rune.IsLetterOrDigit(r) || r.Value is '_' or '.');
+    }
 
     private static string Quote(string text) =>
         $"\"{text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r").Replace("\t", "\\t")}\"";
@@ -228,10 +237,6 @@ internal static partial class PeerToon
     }
 
     private static string Indent(int level) => new(' ', level * 2);
-
-    /// <summary>The pattern ignores case, which lets in the four letters whose other case is an ASCII letter; <c>$</c> lets one LF through.</summary>
-    [GeneratedRegex("^[A-Za-z_\u0130\u0131\u017f\u212a][\\p{L}\\p{Nd}_.]*\n?\\z")]
-    private static partial Regex BareKey();
 
     [GeneratedRegex(@"^[+-]?((\d(_?\d)*)(\.(\d(_?\d)*)?)?|\.\d(_?\d)*)([eE][+-]?\d(_?\d)*)?\z|^[+-]?(inf|infinity|nan)\z", RegexOptions.IgnoreCase)]
     private static partial Regex Float();

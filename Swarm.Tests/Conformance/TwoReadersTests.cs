@@ -12,6 +12,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>What the product and the peer, written apart from one text, make of the same random input; the seed is printed.</summary>
+[Shown(By.Unit)]
 public sealed class TwoReadersTests(ITestOutputHelper output)
 {
     private const int RoundsMax = 3_000;

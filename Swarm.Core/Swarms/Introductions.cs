@@ -17,7 +17,7 @@ public sealed record Introduction(long SwarmNo, SwarmId SwarmId, string Name, st
 
 /// <summary>
 /// Members that a remote master announced (ASP §10.5). The announcement seldom carries a key, so the Worker fetches it from the endpoint,
-/// after the message was answered (W-20); until then the member is not on the roster, and what it sends is refused and tried again.
+/// after the message was answered (W-20); until then the member is not on the roster, and what it sends is put off (<see cref="SwarmError.NotReady"/>).
 /// </summary>
 public sealed class Introductions(Decisions decisions, Rosters rosters, NpgsqlDataSource database, TimeProvider time)
 {

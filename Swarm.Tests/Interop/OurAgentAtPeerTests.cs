@@ -165,6 +165,17 @@ public sealed class OurAgentAtPeerTests(InteropFixture node)
         Assert.Contains("welcome back", await erin.ContentsAsync());
         Assert.Contains($$"""{"action":"kicked","agent_id":"{{erin.Name}}","reason":"test"}""", await erin.ContentsAsync());
         Assert.Equal([dora.AgentId, frank.Name, master.AgentId], await frank.RosterAsync(swarm));
+        Assert.Single(await frank.ContentsAsync(), $$"""{"action":"member_kicked","agent_id":"{{erin.Name}}","reason":"test"}""");
+        Assert.Single(await frank.ContentsAsync(), c => c.Contains("member_joined", StringComparison.Ordinal) && c.Contains(erin.Name, StringComparison.Ordinal));
+
+        // A reason that the reference pastes in unescaped makes no event.
+        var odd = await Record.ExceptionAsync(() => master.Client.KickAsync(swarm, frank.Name, "says \"no\""));
+        Assert.Null(odd);
+        Assert.Equal([swarm], await frank.SwarmsAsync());
+        lock (master.Store.Lock)
+        {
+            master.Store.Find(swarm)!.Members.Add(new(frank.Name, frank.Endpoint, frank.PublicKey, ""));
+        }
 
         // A third is kicked, a fourth leaves: ours learn of it.
         await master.Client.KickAsync(swarm, dora.AgentId);

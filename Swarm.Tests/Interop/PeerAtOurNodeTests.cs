@@ -40,6 +40,7 @@ public sealed class PeerAtOurNodeTests(InteropFixture node)
             told.Content[..told.Content.LastIndexOf('"', told.Content.Length - 3)]);
         Assert.Equal("HTTP/2", bob.Requests.Single(r => r.Path == "/swarm/message").Protocol);
         Assert.Empty(carol.Messages);
+        Assert.All(bob.Answered.Concat(carol.Answered), version => Assert.Equal(System.Net.HttpVersion.Version20, version));
 
         // The master's own notices, newest last here.
         var notices = await alice.InboxAsync();
@@ -52,6 +53,16 @@ public sealed class PeerAtOurNodeTests(InteropFixture node)
         await thief.Client.JoinAsync(invite);
         Assert.Equal(bob.PublicKey, thief.Store.Find(swarm)!.Find(bob.AgentId)!.PublicKey);
         await thief.DisposeAsync();
+
+        // One of ours joins too: they are told, and ask our node for its key; the master needs no notice of that.
+        var eve = await node.AgentAsync("eve");
+        (await eve.JoinAsync(invite)).Ok();
+        foreach (var peer in new[] { bob, carol })
+        {
+            await peer.KnowsAsync(node, swarm, alice.Name, bob.AgentId, carol.AgentId, eve.Name);
+            Assert.Equal(eve.PublicKey, peer.Store.KeyCache[eve.Name]);
+        }
+
         Assert.Equal(2, (await alice.InboxAsync()).Length);
     }
 
@@ -77,6 +88,13 @@ public sealed class PeerAtOurNodeTests(InteropFixture node)
         Assert.Equal("""[{"type":"url","mime_type":"text/plain","content":"https://example.com/ü"}]""", Json.Compact(JsonNode.Parse(got.GetProperty("attachments").GetRawText())));
         Assert.Equal("""[{"type":"github_issue","repo":"octo/spoon","number":12,"action":"claimed"}]""", got.GetProperty("references").GetRawText());
         Assert.Equal("""{"github_url":"https://github.com/octo/spoon","n":1,"yes":true,"nothing":null}""", got.GetProperty("metadata").GetRawText());
+
+        // As much as the reference's command line sends, in characters that take most room.
+        var longest = string.Concat(Enumerable.Repeat("🐝", 65_536));
+        await bob.Client.SendAsync(swarm, longest, alice.Name);
+        Assert.Contains(longest, await alice.ContentsAsync());
+        (await alice.SendAsync(swarm, longest, carol.AgentId)).Ok();
+        Assert.True((await carol.HearsAsync(node, longest)).IsSignedBy(alice.PublicKey));
 
         // The same bytes again are a success and no second message; other content under the same id is refused.
         var again = bob.Write(swarm, alice.Name, "message", "once");
@@ -206,6 +224,35 @@ public sealed class PeerAtOurNodeTests(InteropFixture node)
         var stranger = PeerInvite.Create(Guid.NewGuid().ToString(), alice.Name, alice.Endpoint, bob.Now, bob.Seed).Url;
         Assert.Equal(404, (await Assert.ThrowsAsync<PeerException>(() => carol.Client.JoinAsync(stranger))).Status);
         Assert.Equal([alice.Name, bob.AgentId], await alice.RosterAsync(swarm));
+    }
+
+    [Fact]
+    [Conforms("ASP-30", "ASP-63", "ASP-105")]
+    public async Task A_name_stands_for_another_agent_in_another_swarm_and_an_agent_is_one_in_all()
+    {
+        var alice = await node.AgentAsync("alice");
+        var (first, second) = (await alice.CreateSwarmAsync(), await alice.CreateSwarmAsync());
+        var one = await node.PeerAsync("bob");
+        await using var other = await ReferencePeer.StartAsync(one.AgentId, node.Authority);
+        var carol = await node.PeerAsync("carol");
+        await one.Client.JoinAsync(await alice.InviteAsync(first));
+        await other.Client.JoinAsync(await alice.InviteAsync(second));
+        await carol.Client.JoinAsync(await alice.InviteAsync(first));
+        await carol.Client.JoinAsync(await alice.InviteAsync(second));
+        await one.Client.SendAsync(first, "the one", alice.Name);
+        await other.Client.SendAsync(second, "the other", alice.Name);
+        Assert.Equal(401, await StatusAsync(one, alice, one.Write(second, alice.Name, "message", "in the other's name")));
+        (await alice.SendAsync(first, "to the one", one.AgentId)).Ok();
+        (await alice.SendAsync(second, "to the other", other.AgentId)).Ok();
+        await one.HearsAsync(node, "to the one");
+        await other.HearsAsync(node, "to the other");
+        Assert.DoesNotContain(one.Messages, m => m.SwarmId == second);
+
+        // Carol is kicked from the first, and goes on in the second.
+        (await alice.DoAsync(first, "kick", carol.AgentId)).Ok();
+        Assert.Equal(403, (await Assert.ThrowsAsync<PeerException>(() => carol.Client.SendAsync(first, "here?", alice.Name))).Status);
+        await carol.Client.SendAsync(second, "here!", alice.Name);
+        Assert.Equal(["the one", "the other", "here!"], (await alice.ContentsAsync()).Where(c => !c.StartsWith('{')));
     }
 
     [Fact]

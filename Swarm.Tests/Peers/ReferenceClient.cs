@@ -304,6 +304,7 @@ internal sealed class ReferenceClient(ReferencePeer peer)
                 request.Headers.Add("X-Agent-ID", peer.AgentId);
                 request.Headers.Add("X-Swarm-Protocol", PeerMessage.Version);
                 using var answer = await peer.Http.SendAsync(request);
+                peer.Answered.Enqueue(answer.Version);
                 var status = (int)answer.StatusCode;
                 if (status == 429)
                 {

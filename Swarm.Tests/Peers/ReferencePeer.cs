@@ -106,6 +106,9 @@ internal sealed class ReferencePeer : IAsyncDisposable
     public IEnumerable<PeerMessage> Messages =>
         Requests.Where(r => r is { Method: "POST", Path: "/swarm/message" }).Select(r => PeerMessage.Read(r.Json));
 
+    /// <summary>The versions of HTTP in which its posts to other agents were answered.</summary>
+    public ConcurrentQueue<Version> Answered { get; } = new();
+
     /// <summary>What its wake endpoint was asked for and did.</summary>
     public ConcurrentQueue<JsonObject> Invocations { get; } = new();
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using NSec.Cryptography;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Swarms;
 using Swarm.Tests.Conformance;
 using Swarm.Tests.Infrastructure;
 
@@ -40,6 +41,27 @@ public sealed class LifecycleEventTests(PostgresFixture postgres) : IAsyncLifeti
         (await _scene.SendAsync("zoe", "carol", "welcome")).Ok();
         await Eventually.TrueAsync("carol has it", () => carol.Messages.Any(m => m.Content == "welcome"), RemoteMaster.Limit);
         Assert.Equal(0, await _scene.Node.ScalarAsync<long>("select count(*) from introductions"));
+    }
+
+    [Fact]
+    [Conforms("ASP-30", "ASP-52")]
+    public async Task Only_who_is_announced_is_put_off_and_only_while_the_roster_stands()
+    {
+        var carol = await _scene.PeerAsync("carol");
+        var (rosters, introductions) = (_scene.Node.Get<Rosters>(), _scene.Node.Get<Introductions>());
+        var before = (await rosters.GetFreshAsync(_scene.Swarm, default))!;
+        Assert.False(await introductions.IsAwaitedAsync(before, "carol", default));
+        await _scene.TellAsync("zoe", Joined("carol", carol.Endpoint));
+        var announced = (await rosters.GetFreshAsync(_scene.Swarm, default))!;
+        Assert.True(await introductions.IsAwaitedAsync(announced, "carol", default));
+        Assert.False(await introductions.IsAwaitedAsync(announced, "dave", default));
+        Assert.False(await introductions.IsAwaitedAsync(announced, "\0", default));
+        Assert.Null(await introductions.IsAwaitedAsync(before, "dave", default));
+
+        // Taken back before anybody asked for its key.
+        await _scene.TellAsync("zoe", """{"action":"member_kicked","agent_id":"carol"}""");
+        Assert.Equal(HttpStatusCode.Forbidden, (await _scene.TellAsync("zoe", carol.Key, "carol", "too late", "zoe")).Status);
+        Assert.Empty(carol.Requests);
     }
 
     [Theory]

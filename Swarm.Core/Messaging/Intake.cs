@@ -106,7 +106,7 @@ public sealed class Intake(
                 continue;
             }
 
-            budget ??= TakeQuota(sender!, roster!);
+            budget ??= TakeQuota(sender!, roster!, envelope.Wire.Length);
             if (budget is { IsAllowed: false } spent)
             {
                 return Receipt.Refuse(SwarmError.RateLimited, spent.RetryAfterSeconds) with { Budget = spent };
@@ -238,10 +238,16 @@ public sealed class Intake(
     }
 
     /// <summary>The sender is here; counts its verified message against it and its swarm; what came of the one that refuses, else of the sender's.</summary>
-    private RateDecision TakeQuota(Member sender, Roster roster)
+    private RateDecision TakeQuota(Member sender, Roster roster, int bytes)
     {
         seen.Note(sender.Agent);
         var own = limits.Take(RateKey.Sender(sender.Agent));
+        if (own.IsAllowed && bytes > LimitOptions.SmallBytes
+            && limits.Take(RateKey.SenderVolume(sender.Agent), (bytes + 1023) / 1024) is { IsAllowed: false } volume)
+        {
+            return volume;
+        }
+
         return own.IsAllowed && limits.Take(RateKey.Swarm(roster.SwarmNo)) is { IsAllowed: false } common ? common : own;
     }
 

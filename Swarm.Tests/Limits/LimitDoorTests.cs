@@ -79,6 +79,23 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
     }
 
     [Fact]
+    [Refuses("W-21")]
+    public async Task A_sender_that_sends_more_than_its_volume_is_refused_and_still_heard_in_short()
+    {
+        await using var node = await NodeHost.StartAsync(
+            postgres, time: new SettableTime(Now), settings: new Dictionary<string, string> { ["Limits:SenderMegabytesPerMinute"] = "1" });
+        using var scene = await Scene.CreateAsync(node.Hub, ["alice"], ["bob", "carol"]);
+        Task<DoorAnswer> SendAsync(string from, int bytes) => node.Http.PostAsync("/agents/alice/swarm/message", scene.Signed(from, "alice", new string('x', bytes), at: Now));
+
+        Assert.Equal(200, (await SendAsync("bob", 700_000)).Code);
+        Assert.Equal(200, (await SendAsync("bob", 700_000)).Code);
+        var refused = await TableState.UnchangedAsync(node.Database, () => SendAsync("bob", 5_000));
+        Assert.Equal((429, "RATE_LIMITED", "40"), (refused.Code, refused.ErrorCode, Header(refused.Http, "Retry-After")));
+        Assert.Equal(200, (await SendAsync("bob", 1_000)).Code);
+        Assert.Equal(200, (await SendAsync("carol", 700_000)).Code);
+    }
+
+    [Fact]
     public async Task A_swarm_has_a_budget_for_all_its_members()
     {
         await using var node = await NodeHost.StartAsync(postgres, time: new SettableTime(Now), settings: new Dictionary<string, string> { ["Limits:SwarmPerMinute"] = "2" });

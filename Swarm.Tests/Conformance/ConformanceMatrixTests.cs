@@ -11,7 +11,7 @@ public sealed class ConformanceMatrixTests
     public void Every_promised_feature_has_a_test_and_the_committed_matrix_says_which()
     {
         var tests = TestsByFeature();
-        Assert.Empty(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id).Except(tests.Keys));
+        Assert.Empty(ConformanceFeatures.All.Select(feature => feature.Id).Except(tests.Keys));
 
         var path = Path.Combine(RepositoryRoot(), "docs", "conformance.md");
         var made = Render(tests);
@@ -26,7 +26,7 @@ public sealed class ConformanceMatrixTests
 
     [Fact]
     public void No_test_names_a_feature_that_the_list_does_not_have() =>
-        Assert.Empty(TestsByFeature().Keys.Except(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id)));
+        Assert.Empty(TestsByFeature().Keys.Except(ConformanceFeatures.All.Select(feature => feature.Id)));
 
     private static SortedDictionary<string, List<string>> TestsByFeature()
     {
@@ -54,22 +54,25 @@ public sealed class ConformanceMatrixTests
             # Conformance
 
             Made from the `[Conforms]` attributes of the tests; do not edit. `SWARM_WRITE_DOCS=1 dotnet test Swarm.Tests --filter ConformanceMatrixTests`
-            writes it anew. Levels: W needed on the wire, L like the reference implementation locally, H hardened or documented but missing there.
+            writes it anew. Levels: W needed on the wire, L like the reference implementation locally, H hardened or documented but missing there;
+            of A1: C core, S support, O optional.
 
-            ## Agent Swarm Protocol 0.1.0
-
-            | Feature | What | Level | Tests |
-            |---|---|---|---|
 
             """);
-        foreach (var feature in ConformanceFeatures.AgentSwarm)
+        AppendTable(page, "Agent Swarm Protocol 0.1.0", ConformanceFeatures.AgentSwarm, tests);
+        AppendTable(page.Append('\n'), "A1 2.8.0", ConformanceFeatures.A1, tests);
+        return page.ToString();
+    }
+
+    private static void AppendTable(StringBuilder page, string title, IReadOnlyList<Feature> features, SortedDictionary<string, List<string>> tests)
+    {
+        page.Append($"## {title}\n\n| Feature | What | Level | Tests |\n|---|---|---|---|\n");
+        foreach (var feature in features)
         {
             var names = tests.TryGetValue(feature.Id, out var found) ? found.Order(StringComparer.Ordinal) : Enumerable.Empty<string>();
             page.Append("| ").Append(feature.Id).Append(" | ").Append(feature.What).Append(" | ").Append(feature.Level).Append(" | ")
                 .AppendJoin("<br>", names.Select(name => $"`{name}`")).Append(" |\n");
         }
-
-        return page.ToString();
     }
 
     private static string RepositoryRoot([CallerFilePath] string here = "")

@@ -1,7 +1,7 @@
 namespace Swarm.Tests.Conformance;
 
-/// <summary>A feature of the protocol's checklist (ASP §22) that this node promises, in our words.</summary>
-/// <param name="Level">W wire, L local parity, H hardened.</param>
+/// <summary>A feature of a protocol's checklist (ASP §22, A1 §21) that this node promises, in our words.</summary>
+/// <param name="Level">ASP: W wire, L local parity, H hardened. A1: C core, S support, O optional.</param>
 internal sealed record Feature(string Id, string What, char Level);
 
 internal static class ConformanceFeatures
@@ -124,4 +124,38 @@ internal static class ConformanceFeatures
         ("ASP-99", "The reference's deploy script in its original form", "`deploy/install.sh`, the container and compose files, `azd` with the app host's manifest"),
         ("ASP-107", "One SQLite file shared with the reference's command line", "`swarm export` and `swarm import` (ASP-85 to 87)"),
     ];
+
+    /// <summary>A1: what needs neither storage nor a door. The others come with the door.</summary>
+    public static readonly IReadOnlyList<Feature> A1 =
+    [
+        new("A1-01", "BLAKE3: hash, keyed hash, key derivation, trees of chunks; sub-keys", 'C'),
+        new("A1-02", "Ed25519 over 32-byte digests, keys from seeds", 'C'),
+        new("A1-03", "Intents: normal form, limits, hash", 'C'),
+        new("A1-04", "The deprecated hash of an intent is known", 'O'),
+        new("A1-05", "Trees of intents, odd nodes moved up, proofs", 'C'),
+        new("A1-06", "Sub-scopes: proofs, commitment, derived root", 'C'),
+        new("A1-07", "Narrowing: bits, masks, commitment, subsets", 'C'),
+        new("A1-08", "Extensions: JSON and commitment", 'C'),
+        new("A1-09", "Certificates: digest, signature, fingerprint", 'C'),
+        new("A1-10", "Certificates as JSON, there and back", 'C'),
+        new("A1-11", "Chains are read and written", 'C'),
+        new("A1-12", "A chain's fingerprint, with and without namespace", 'C'),
+        new("A1-13", "The order of validation and its error codes", 'C'),
+        new("A1-14", "The tolerance of clocks, to the second", 'C'),
+        new("A1-15", "A child does not outlive its parent", 'C'),
+        new("A1-16", "max_depth is the whole length of a chain", 'C'),
+        new("A1-17", "A wider scope is refused, however it is claimed", 'C'),
+        new("A1-18", "An intent with parameters is another intent", 'C'),
+        new("A1-19", "Scopes of several capabilities, by proof or by name", 'C'),
+        new("A1-23", "Tokens are issued and verified, in every SDK's form", 'C'),
+        new("A1-24", "Batches of up to 256 intents", 'C'),
+        new("A1-25", "Passports: issued, written, and verified when read", 'C'),
+        new("A1-26", "Sub-certificates, and narrowing over several hops", 'C'),
+        new("A1-30", "A role's commitment", 'S'),
+        new("A1-35", "A member is denied what its role does not list, proof or not", 'C'),
+        new("A1-55", "A scope bound to a namespace", 'O'),
+    ];
+
+    /// <summary>Of every protocol.</summary>
+    public static IEnumerable<Feature> All => AgentSwarm.Concat(A1);
 }

@@ -10,7 +10,7 @@ using Swarm.Core.Identity;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The A1 vectors that authorize or deny (A1 §9, §11), and what Swarm does beyond them (A1 §20).</summary>
-[Shown(By.Wire)]
+[Shown(By.Vector)]
 public sealed class A1AuthorizeVectorTests
 {
     private static readonly PublicKeys PublicKeys = new();

@@ -15,7 +15,7 @@ using Swarm.Core.Identity;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The A1 vectors but those that authorize: hashes, commitments, certificates, passports, tokens (A1 §1 to §13, §19).</summary>
-[Shown(By.Wire)]
+[Shown(By.Vector)]
 public sealed class A1VectorTests
 {
     private static readonly PublicKeys PublicKeys = new();

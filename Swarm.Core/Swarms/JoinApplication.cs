@@ -19,4 +19,7 @@ public sealed record JoinOutcome(bool Pending, SwarmId SwarmId, string SwarmName
 {
     /// <summary>For a member that asks again: who handed the swarm to whom, oldest first, each the message that its master signed.</summary>
     public IReadOnlyList<byte[]> MasterChanges { get; init; } = [];
+
+    /// <summary>What the master decided about the swarm, for who proved itself; null to others, as the protocol has it (ASP §8.2).</summary>
+    public SwarmSettings? Settings { get; init; }
 }

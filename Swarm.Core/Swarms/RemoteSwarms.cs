@@ -16,6 +16,9 @@ public sealed record RemoteRoster(SwarmId SwarmId, string SwarmName, IReadOnlyLi
 {
     /// <summary>Messages by which masters are said to have handed the swarm over, oldest first; only to a member that asked again.</summary>
     public IReadOnlyList<byte[]> MasterChanges { get; init; } = [];
+
+    /// <summary>What the master decided about the swarm; null from peers that do not tell it.</summary>
+    public SwarmSettings? Settings { get; init; }
 }
 
 /// <summary>Swarms whose master lives on another node: what this node knows of them is what the master told at the join (ASP §10.2).</summary>
@@ -76,6 +79,7 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, KeyVault 
                 }
 
                 await KeepInviteAsync(scope, swarmNo, applicant, invite, cancellation);
+                await ConfigureAsync(scope, swarmNo, answer.Settings, cancellation);
                 return true;
             },
             cancellation);
@@ -166,6 +170,7 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, KeyVault 
         roster = await ReconcileAsync(scope, roster, agent, master, others, seen, cancellation);
         var gone = await RemovedSinceAsync(scope, roster.SwarmNo, askedAt - Intake.FutureWindow, cancellation);
         await AddMissingAsync(scope, roster.SwarmNo, roster, others.Where(o => !gone.Contains(o.Name)), cancellation);
+        await ConfigureAsync(scope, roster.SwarmNo, answer.Settings, cancellation);
         return (await rosters.ReadAsync(scope.Db, roster.Id, cancellation))!;
     }
 
@@ -236,6 +241,16 @@ public sealed class RemoteSwarms(Decisions decisions, Rosters rosters, KeyVault 
             scope.Connection);
         command.Parameters.Add(new() { Value = swarmNo });
         return new((DateTime)(await command.ExecuteScalarAsync(cancellation))!, TimeSpan.Zero);
+    }
+
+    private static async Task ConfigureAsync(DecisionScope scope, long swarmNo, SwarmSettings? settings, CancellationToken cancellation)
+    {
+        if (settings is not null)
+        {
+            await scope.Db.Swarms.Where(s => s.SwarmNo == swarmNo).ExecuteUpdateAsync(
+                s => s.SetProperty(x => x.AllowMemberInvite, settings.AllowMemberInvite).SetProperty(x => x.RequireApproval, settings.RequireApproval),
+                cancellation);
+        }
     }
 
     private async Task AddMissingAsync(DecisionScope scope, long swarmNo, Roster? roster, IEnumerable<Peer> listed, CancellationToken cancellation)

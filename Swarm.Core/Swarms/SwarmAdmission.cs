@@ -27,12 +27,16 @@ public sealed class SwarmAdmission(
 
     /// <summary>Admits a peer that asked at the door of <paramref name="host"/>, which must be the swarm's master.</summary>
     /// <exception cref="SwarmException">In the order of ASP §6.3: token, swarm, signature, claims, expiry, revocation, uses; then the applicant's key and its proof.</exception>
-    public Task<JoinOutcome> AdmitAsync(AgentProfile host, JoinApplication application, CancellationToken cancellation)
+    public async Task<JoinOutcome> AdmitAsync(AgentProfile host, JoinApplication application, CancellationToken cancellation)
     {
         var token = InviteToken.Parse(application.Token);
-        return application.Proof is { IsRepeat: true } proof
-            ? RepeatAsync(host, token.SwarmId, application, proof, cancellation)
-            : AdmitAsync(host, token, application.Name, roster => Read(roster, application), cancellation);
+        if (application.Proof is { IsRepeat: true } proof)
+        {
+            return await RepeatAsync(host, token.SwarmId, application, proof, cancellation);
+        }
+
+        var outcome = await AdmitAsync(host, token, application.Name, roster => Read(roster, application), cancellation);
+        return application.Proof is null ? outcome with { Settings = null } : outcome;
     }
 
     /// <summary>
@@ -405,7 +409,10 @@ public sealed class SwarmAdmission(
         return new(null, application.Endpoint, key.Export(KeyBlobFormat.RawPublicKey));
     }
 
-    private static JoinOutcome Accepted(Roster roster) => new(false, roster.Id, roster.Name, [.. roster.Members.Select(m => m.ToEntry())]);
+    private static JoinOutcome Accepted(Roster roster) => new(false, roster.Id, roster.Name, [.. roster.Members.Select(m => m.ToEntry())])
+    {
+        Settings = new(roster.AllowMemberInvite, roster.RequireApproval),
+    };
 
     /// <param name="AgentNo">An agent of this node; null for one that lives elsewhere.</param>
     private sealed record Applicant(long? AgentNo, string Endpoint, byte[] PublicKey);

@@ -152,6 +152,24 @@ public sealed class ResyncTests(PostgresFixture postgres) : IAsyncLifetime
         (await Hub("bob").PostHubAsync($"/hub/v1/swarms/{Guid.NewGuid()}/sync", new { agent = "bob" })).Refused(HttpStatusCode.NotFound, "unknown-swarm");
     }
 
+    [Fact]
+    [Conforms("ASP-25", "ASP-62")]
+    [Refuses("W-15")]
+    public async Task A_member_elsewhere_knows_what_its_swarm_allows_and_its_invite_counts_at_the_master()
+    {
+        var open = (await Hub("alice").PostHubAsync("/hub/v1/swarms", new { agent = "alice", name = "open", allow_member_invite = true })).Ok()["swarm_id"].GetGuid();
+        var invite = (await Hub("alice").PostHubAsync($"/hub/v1/swarms/{open}/invites", new { agent = "alice" })).Ok()["invite_token"].GetString();
+        (await Hub("bob").PostHubAsync("/hub/v1/join", new { agent = "bob", invite_token = invite })).Ok();
+        var passed = (await Hub("bob").PostHubAsync($"/hub/v1/swarms/{open}/invites", new { agent = "bob" })).Ok()["invite_token"].GetString();
+        (await Hub("carol").PostHubAsync("/hub/v1/join", new { agent = "carol", invite_token = passed })).Ok();
+
+        // Where members may not invite, they know it too; and a change is learnt by asking.
+        (await Hub("bob").PostHubAsync($"/hub/v1/swarms/{_swarm}/invites", new { agent = "bob" })).Refused(HttpStatusCode.Forbidden, "not-master");
+        await _nodes["alice"].Node.ExecuteAsync($"select lock_swarm(swarm_no) from swarms where swarm_id = '{_swarm}'; update swarms set allow_member_invite = true");
+        (await SyncAsync("bob")).Ok();
+        (await Hub("bob").PostHubAsync($"/hub/v1/swarms/{_swarm}/invites", new { agent = "bob" })).Ok();
+    }
+
     private async Task TransferToBobAsync()
     {
         // Carol hears nothing of it: her node is away, and alice's gives up before it is back.

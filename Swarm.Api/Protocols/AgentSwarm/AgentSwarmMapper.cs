@@ -89,6 +89,14 @@ internal static class AgentSwarmMapper
             }
 
             json.WriteEndArray();
+            if (outcome.Settings is { } settings)
+            {
+                json.WriteStartObject("settings"u8);
+                json.WriteBoolean("allow_member_invite"u8, settings.AllowMemberInvite);
+                json.WriteBoolean("require_approval"u8, settings.RequireApproval);
+                json.WriteEndObject();
+            }
+
             if (outcome.MasterChanges.Count > 0)
             {
                 json.WriteStartArray("master_changes"u8);

@@ -230,6 +230,7 @@ internal sealed class AgentSwarmPeer(GuardedHttp http, RemoteSwarms swarms, Rost
                     [.. root.GetProperty("members").EnumerateArray().Select(m => (
                         m.GetProperty("agent_id").GetString()!, m.GetProperty("endpoint").GetString()!, m.GetProperty("public_key").GetString()!))])
                 {
+                    Settings = ReadSettings(root),
                     MasterChanges = root.TryGetProperty("master_changes", out var changes)
                         ? [.. changes.EnumerateArray().Select(c => Encoding.UTF8.GetBytes(c.GetRawText()))]
                         : [],
@@ -243,6 +244,14 @@ internal sealed class AgentSwarmPeer(GuardedHttp http, RemoteSwarms swarms, Rost
 
         throw new SwarmException(SwarmError.PeerUnreachable, "The master's answer is not the one of the protocol.");
     }
+
+    /// <summary>Null where there are none, or others than ours.</summary>
+    private static SwarmSettings? ReadSettings(JsonElement root) =>
+        root.TryGetProperty("settings", out var settings) && settings.ValueKind == JsonValueKind.Object
+        && settings.TryGetProperty("allow_member_invite", out var invite) && invite.ValueKind is JsonValueKind.True or JsonValueKind.False
+        && settings.TryGetProperty("require_approval", out var approval) && approval.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? new(invite.GetBoolean(), approval.GetBoolean())
+            : null;
 
     private SwarmException Refusal(EgressResponse answer)
     {

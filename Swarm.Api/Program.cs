@@ -29,7 +29,7 @@ builder.AddGuardedHttp();
 // What a swarm is, and the doors to it.
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmIntake();
 builder.Services.AddHub(builder.Configuration);
-builder.Services.AddAgentSwarm();
+builder.Services.AddAgentSwarm().AddHostedService<ResyncLoop>();
 
 var app = builder.Build();
 app.UseRequestLog();

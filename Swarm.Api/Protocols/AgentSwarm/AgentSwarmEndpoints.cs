@@ -52,7 +52,6 @@ public static partial class AgentSwarmEndpoints
         });
         services.AddHostedService<CompatibilityGuard>();
         services.AddSingleton<AgentSwarmPeer>();
-        services.AddHostedService<ResyncLoop>();
         services.AddSingleton<AgentSwarmBudgets>();
         return services;
     }

@@ -12,7 +12,7 @@ internal static class Compression
     private const int Rounds = 7;
 
     /// <summary>The initial chaining value: SHA-256's.</summary>
-    public static ReadOnlySpan<uint> InitialValue =>
+    public static readonly uint[] InitialValue =
         [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19];
 
     /// <summary>Which message word each of the sixteen places of each round takes.</summary>

@@ -8,6 +8,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>The published BLAKE3 vectors, and that every number of lanes computes the same function.</summary>
+[Shown(By.Unit)]
 public sealed class Blake3Tests(ITestOutputHelper output)
 {
     private static readonly int[] Lanes = [1, 4, 8];

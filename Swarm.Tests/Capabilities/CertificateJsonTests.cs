@@ -1,8 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Swarm.Core.Capabilities;
+using Swarm.Core.Capabilities.Authorization;
 using Swarm.Core.Capabilities.Certificates;
 using Swarm.Core.Capabilities.Json;
+using Swarm.Core.Capabilities.Scopes;
 using Swarm.Core.Identity;
 using Swarm.Tests.Conformance;
 using Swarm.Tests.Doors;
@@ -11,6 +13,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>What is read as a certificate or a chain, what is not, and what is written (A1 §6 to §8, §20).</summary>
+[Shown(By.Unit)]
 public sealed class CertificateJsonTests(ITestOutputHelper output)
 {
     private static readonly Chains Chains = new();
@@ -205,7 +208,7 @@ public sealed class CertificateJsonTests(ITestOutputHelper output)
         var json = JsonNode.Parse(Chains.Write(Chains.Chain(["a"], [null])))!.AsObject();
         json[member] = JsonNode.Parse(value);
         var chain = Chains.Read(json.ToJsonString());
-        var denial = Chains.Authorizer.Validate(chain, default, new(Core.Capabilities.Scopes.Intent.Create("b")), Core.Capabilities.Authorization.TrustAnchor.Unknown, 0, new()).Denial!;
+        var denial = Chains.Authorizer.Validate(chain, default, new(Intent.Create("b")), TrustAnchor.Unknown, 0, new()).Denial!;
         Assert.Equal((kind, text, "AUTHORIZATION_FAILED"), (denial.DetailCode, denial.Text, denial.Code));
         Assert.Equal(denial, chain.Fault);
     }

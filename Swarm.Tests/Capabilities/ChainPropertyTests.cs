@@ -11,6 +11,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>What must hold of every chain: it only narrows, no byte of it may change, and no part outlives its revoked ancestor.</summary>
+[Shown(By.Unit)]
 public sealed class ChainPropertyTests(ITestOutputHelper output)
 {
     private const int Trials = 120;
@@ -132,7 +133,6 @@ public sealed class ChainPropertyTests(ITestOutputHelper output)
     }
 
     [Fact]
-    [Conforms("A1-21")]
     public void A_revoked_ancestor_refuses_all_below_it_and_nothing_else()
     {
         var random = new Random(Seed.Take(output));
@@ -163,7 +163,6 @@ public sealed class ChainPropertyTests(ITestOutputHelper output)
     }
 
     [Fact]
-    [Conforms("A1-20")]
     public void A_chain_is_usable_once_and_so_is_every_certificate_in_it()
     {
         var consumed = new HashSet<Nonce>();

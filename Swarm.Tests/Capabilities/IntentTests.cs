@@ -4,6 +4,7 @@ using Swarm.Tests.Conformance;
 
 namespace Swarm.Tests.Capabilities;
 
+[Shown(By.Unit)]
 public sealed class IntentTests
 {
     /// <summary>Right-hand sides as Python's <c>str.strip().lower()</c> gives them, an implementation of the same Unicode rules.</summary>

@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 
 namespace Swarm.Tests.Capabilities;
 
+[Shown(By.Unit)]
 public sealed class ScopeTests(ITestOutputHelper output)
 {
     [Fact]

@@ -15,6 +15,7 @@ using Swarm.Core.Identity;
 namespace Swarm.Tests.Conformance;
 
 /// <summary>The A1 vectors but those that authorize: hashes, commitments, certificates, passports, tokens (A1 §1 to §13, §19).</summary>
+[Shown(By.Vector)]
 public sealed class A1VectorTests
 {
     private static readonly PublicKeys PublicKeys = new();
@@ -280,7 +281,6 @@ public sealed class A1VectorTests
 
     [Theory]
     [MemberData(nameof(Swarms))]
-    [Conforms("A1-28")]
     public void A_swarms_id_comes_from_its_name_and_mask(string file, string id)
     {
         if (VectorFile.Find(file, id) is not { } vector)
@@ -342,7 +342,6 @@ public sealed class A1VectorTests
 
     [Theory]
     [MemberData(nameof(Negotiations))]
-    [Conforms("A1-52")]
     public void What_is_signed_in_a_negotiation(string file, string id)
     {
         if (VectorFile.Find(file, id) is not { } vector)
@@ -382,7 +381,6 @@ public sealed class A1VectorTests
 
     [Theory]
     [MemberData(nameof(Webhooks))]
-    [Conforms("A1-51")]
     public void A_webhooks_signature_in_both_forms(string file, string id)
     {
         if (VectorFile.Find(file, id) is not { } vector)

@@ -1,7 +1,7 @@
 namespace Swarm.Tests.Conformance;
 
-/// <summary>A feature of the protocol's checklist (ASP §22) that this node promises, in our words.</summary>
-/// <param name="Level">W wire, L local parity, H hardened.</param>
+/// <summary>A feature of a protocol's checklist (ASP §22, A1 §21) that this node promises, in our words.</summary>
+/// <param name="Level">ASP: W wire, L local parity, H hardened. A1: C core, S support, O optional.</param>
 internal sealed record Feature(string Id, string What, char Level);
 
 internal static class ConformanceFeatures
@@ -124,4 +124,61 @@ internal static class ConformanceFeatures
         ("ASP-99", "The reference's deploy script in its original form", "`deploy/install.sh`, the container and compose files, `azd` with the app host's manifest"),
         ("ASP-107", "One SQLite file shared with the reference's command line", "`swarm export` and `swarm import` (ASP-85 to 87)"),
     ];
+
+    /// <summary>A1 (A1 §21); its command line comes later.</summary>
+    public static readonly IReadOnlyList<Feature> A1 =
+    [
+        new("A1-01", "BLAKE3: hash, keyed hash, key derivation, trees of chunks; sub-keys", 'C'),
+        new("A1-02", "Ed25519 over 32-byte digests, keys from seeds", 'C'),
+        new("A1-03", "Intents: normal form, limits, hash", 'C'),
+        new("A1-04", "The deprecated hash of an intent is known", 'O'),
+        new("A1-05", "Trees of intents, odd nodes moved up, proofs", 'C'),
+        new("A1-06", "Sub-scopes: proofs, commitment, derived root", 'C'),
+        new("A1-07", "Narrowing: bits, masks, commitment, subsets", 'C'),
+        new("A1-08", "Extensions: JSON and commitment", 'C'),
+        new("A1-09", "Certificates: digest, signature, fingerprint", 'C'),
+        new("A1-10", "Certificates as JSON, there and back", 'C'),
+        new("A1-11", "Chains are read and written", 'C'),
+        new("A1-12", "A chain's fingerprint, with and without namespace", 'C'),
+        new("A1-13", "The order of validation and its error codes", 'C'),
+        new("A1-14", "The tolerance of clocks, to the second", 'C'),
+        new("A1-15", "A child does not outlive its parent", 'C'),
+        new("A1-16", "max_depth is the whole length of a chain", 'C'),
+        new("A1-17", "A wider scope is refused, however it is claimed", 'C'),
+        new("A1-18", "An intent with parameters is another intent", 'C'),
+        new("A1-19", "Scopes of several capabilities, by proof or by name", 'C'),
+        new("A1-20", "A nonce is used once: in a chain, by replay, all or none, for good", 'C'),
+        new("A1-21", "Revocation: one, many, asked; before a replay", 'C'),
+        new("A1-22", "The receipt of an answer", 'C'),
+        new("A1-23", "Tokens are issued and verified, in every SDK's form", 'C'),
+        new("A1-24", "Batches of up to 256 intents", 'C'),
+        new("A1-25", "Passports: issued, written, and verified when read", 'C'),
+        new("A1-26", "Sub-certificates, and narrowing over several hops", 'C'),
+        new("A1-27", "Authorizing, by either path", 'C'),
+        new("A1-28", "Swarms are created, have their id, and are nobody else's", 'C'),
+        new("A1-29", "Members are added: roles, narrowing, limits of their lives", 'C'),
+        new("A1-30", "A role's commitment", 'S'),
+        new("A1-31", "Members are listed as each SDK reads them, without those whose time is over", 'C'),
+        new("A1-32", "A removed member's certificates are revoked", 'C'),
+        new("A1-33", "Chains for members, no wider than their roles", 'C'),
+        new("A1-34", "Heartbeats, last seen", 'C'),
+        new("A1-35", "A member is denied what its role does not list, proof or not", 'C'),
+        new("A1-36", "An operator's token for what changes something; 401 as JSON", 'C'),
+        new("A1-37", "A limit by address, 429", 'C'),
+        new("A1-38", "The protocol's header, and one form of error for every SDK", 'C'),
+        new("A1-39", "Health and discovery", 'C'),
+        new("A1-40", "Certificates are issued, singly and in batches, once for each Idempotency-Key", 'C'),
+        new("A1-41", "The Python clients", 'C'),
+        new("A1-42", "The TypeScript clients", 'C'),
+        new("A1-43", "The Go client", 'C'),
+        new("A1-44", "The life of passports over HTTP, with keys that can be used", 'S'),
+        new("A1-45", "Principals are known; their passports' expiry and revocation count", 'C'),
+        new("A1-46", "Swarms, nonces and revocations are durable, and shared by replicas", 'C'),
+        new("A1-49", "Events of authorizations and of changes", 'S'),
+        new("A1-50", "Policies", 'S'),
+        new("A1-55", "A scope bound to a namespace", 'O'),
+    ];
+
+    /// <summary>Of every protocol.</summary>
+    public static IEnumerable<Feature> All => AgentSwarm.Concat(A1);
 }

@@ -11,7 +11,7 @@ public sealed class ConformanceMatrixTests
     public void Every_promised_feature_has_a_test_and_the_committed_matrix_says_which()
     {
         var tests = TestsByFeature();
-        Assert.Empty(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id).Except(tests.Keys));
+        Assert.Empty(ConformanceFeatures.All.Select(feature => feature.Id).Except(tests.Keys));
 
         var path = Path.Combine(RepositoryRoot(), "docs", "conformance.md");
         var made = Render(tests);
@@ -26,7 +26,7 @@ public sealed class ConformanceMatrixTests
 
     [Fact]
     public void No_test_names_a_feature_that_the_list_does_not_have() =>
-        Assert.Empty(TestsByFeature().Keys.Except(ConformanceFeatures.AgentSwarm.Select(feature => feature.Id)));
+        Assert.Empty(TestsByFeature().Keys.Except(ConformanceFeatures.All.Select(feature => feature.Id)));
 
     [Fact]
     public void Every_test_of_a_feature_says_by_what_it_shows_it() =>
@@ -59,24 +59,33 @@ public sealed class ConformanceMatrixTests
             # Conformance
 
             Made from the `[Conforms]` attributes of the tests; do not edit. `SWARM_WRITE_DOCS=1 dotnet test Swarm.Tests --filter ConformanceMatrixTests`
-            writes it anew. Levels: W needed on the wire, L like the reference implementation locally, H hardened or documented but missing there.
+            writes it anew. Levels: W needed on the wire, L like the reference implementation locally, H hardened or documented but missing there;
+            of A1: C core, S support, O optional.
             Shown by: a published *vector*, a test on the *wire*, a test *end to end* (whole nodes, commands, a peer of another make), or *code* where it calls
             into the code.
 
-            ## Agent Swarm Protocol 0.1.0
-
-            | Feature | What | Level | Shown by | Tests |
-            |---|---|---|---|---|
 
             """);
-        foreach (var feature in ConformanceFeatures.AgentSwarm)
+        AppendTable(page, "Agent Swarm Protocol 0.1.0", ConformanceFeatures.AgentSwarm, tests);
+        AppendLeftOut(page);
+        AppendTable(page.Append('\n'), "A1 2.8.0", ConformanceFeatures.A1, tests);
+        return page.ToString();
+    }
+
+    private static void AppendTable(StringBuilder page, string title, IReadOnlyList<Feature> features, SortedDictionary<string, List<(string Name, By? By)>> tests)
+    {
+        page.Append($"## {title}\n\n| Feature | What | Level | Shown by | Tests |\n|---|---|---|---|---|\n");
+        foreach (var feature in features)
         {
             var found = tests.GetValueOrDefault(feature.Id, []);
             page.Append("| ").Append(feature.Id).Append(" | ").Append(feature.What).Append(" | ").Append(feature.Level).Append(" | ")
                 .AppendJoin(", ", found.Select(test => test.By).Distinct().Order().Select(NameOf)).Append(" | ")
                 .AppendJoin("<br>", found.Select(test => test.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`")).Append(" |\n");
         }
+    }
 
+    private static void AppendLeftOut(StringBuilder page)
+    {
         page.Append(
             """
 
@@ -90,8 +99,6 @@ public sealed class ConformanceMatrixTests
         {
             page.Append("| ").Append(id).Append(" | ").Append(what).Append(" | ").Append(instead).Append(" |\n");
         }
-
-        return page.ToString();
     }
 
     private static string NameOf(By? by) => by switch

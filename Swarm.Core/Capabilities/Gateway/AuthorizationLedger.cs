@@ -136,7 +136,7 @@ public sealed partial class AuthorizationLedger(NpgsqlDataSource database, TimeP
                 _chain = AuditChain.Start();
                 await DropCommandAsync();
                 if (stopping.IsCancellationRequested || time.GetElapsedTime(startedAt) > OutageMax
-                    || e is PostgresException { SqlState: PostgresErrorCodes.DiskFull })
+                    || e is PostgresException { IsTransient: false } or PostgresException { SqlState: PostgresErrorCodes.DiskFull })
                 {
                     LogUnavailable(e, _batch.Count);
                     _batch.ForEach(a => a.Fail(Away));

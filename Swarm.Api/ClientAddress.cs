@@ -39,6 +39,17 @@ internal sealed class ClientAddress
         return peer is null || IPAddress.IsLoopback(peer) ? null : peer;
     }
 
+    /// <summary>Nobody on the way could read the request: it came over TLS, or from this machine; behind a proxy, over TLS to that one.</summary>
+    public bool IsPrivate(HttpContext http)
+    {
+        if (http.Request.Headers["X-Forwarded-Proto"] is [.., { } scheme] && http.Connection.RemoteIpAddress is var peer && (peer is null || IsProxy(peer)))
+        {
+            return scheme.Equals("https", StringComparison.OrdinalIgnoreCase);
+        }
+
+        return http.Request.IsHttps || Of(http) is null;
+    }
+
     private bool IsProxy(IPAddress peer)
     {
         if (IPAddress.IsLoopback(peer))

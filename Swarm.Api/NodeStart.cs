@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using Npgsql;
 using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Core;
+using Swarm.Core.Capabilities.Gateway;
 using Swarm.Core.Identity;
 using Swarm.Core.Storage;
 
@@ -24,6 +25,7 @@ internal static class NodeStart
             await app.Services.GetRequiredService<StartupChecks>().RunAsync(CancellationToken.None);
             await app.Services.GetRequiredService<NodeSetup>().RunAsync(CancellationToken.None);
             await app.Services.GetRequiredService<ReferenceAgent>().EnsureAsync(CancellationToken.None);
+            await app.Services.GetRequiredService<GatewayKeys>().GetAsync(CancellationToken.None);
             app.Lifetime.ApplicationStarted.Register(() => WriteNodeFile(app));
             await app.StartAsync();
 

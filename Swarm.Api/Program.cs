@@ -1,6 +1,7 @@
 using Swarm.Api;
 using Swarm.Api.Hub;
 using Swarm.Api.OpenApi;
+using Swarm.Api.Protocols.A1;
 using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Api.Tls;
 using Swarm.Core;
@@ -30,12 +31,14 @@ builder.AddGuardedHttp();
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmIntake();
 builder.Services.AddHub(builder.Configuration);
 builder.Services.AddAgentSwarm().AddHostedService<ResyncLoop>();
+builder.Services.AddA1();
 
 var app = builder.Build();
 app.UseRequestLog();
 app.MapDefaultEndpoints();
 app.MapHub();
 app.MapAgentSwarm();
+app.MapA1();
 app.MapApiDescription();
 return await app.RunNodeAsync();
 

@@ -27,6 +27,7 @@ root.Subcommands.Add(PushScenario.Command());
 root.Subcommands.Add(SoakScenario.Command());
 root.Subcommands.Add(MemoryScenario.Command());
 root.Subcommands.Add(StartScenario.Command());
+root.Subcommands.Add(AuthorizeScenario.Command());
 root.Subcommands.Add(AllScenarios.Command());
 root.Subcommands.Add(FloorServer.Command());
 root.Subcommands.Add(PeerServer.Command());

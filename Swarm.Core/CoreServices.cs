@@ -2,6 +2,8 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Swarm.Core.Audit;
+using Swarm.Core.Capabilities.Authorization;
+using Swarm.Core.Capabilities.Gateway;
 using Swarm.Core.Delivery;
 using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
@@ -42,6 +44,7 @@ public static class CoreServices
         services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>().AddSingleton<Resyncs>().AddSingleton<Introductions>().AddSingleton<AgentChanges>();
         services.AddSingleton<StateExport>().AddSingleton<StateImport>();
         services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
+        services.AddCapabilities(configuration);
         services.AddSingleton<ReferenceSearch>().AddSingleton<ClaimBoard>();
         return services;
     }
@@ -52,12 +55,20 @@ public static class CoreServices
         services.AddSingleton<IntakeMeter>().AddSingleton<Intake>().AddSingleton<SwarmEvents>().AddSingleton<Sending>();
         services.AddSingleton<GroupCommit>().AddHostedService(s => s.GetRequiredService<GroupCommit>());
         services.AddHostedService<PresenceWriter>();
+        services.AddSingleton<AuthorizationLedger>().AddHostedService(s => s.GetRequiredService<AuthorizationLedger>());
+        services.AddSingleton<CapabilityGateway>();
         return services;
     }
 
     /// <summary>What happens without a request: expiry, the deliveries of large and scheduled messages, and whom to wake.</summary>
     public static IServiceCollection AddSwarmDelivery(this IServiceCollection services) =>
-        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>().AddSingleton<WakeQueue>().AddSingleton<ReferenceIndex>();
+        services.AddSingleton<Expiry>().AddTransient<Expansion>().AddSingleton<Retention>().AddSingleton<WakeQueue>().AddSingleton<ReferenceIndex>().AddSingleton<CapabilitySweep>();
+
+    /// <summary>What agents may do (A1): keys, passports, swarms and certificates.</summary>
+    private static void AddCapabilities(this IServiceCollection services, IConfiguration configuration) => services
+        .AddSingleton(Bind<CapabilityOptions>(configuration, CapabilityOptions.Section))
+        .AddSingleton<GatewayKeys>().AddSingleton<TrustAnchors>().AddSingleton<Authorizer>()
+        .AddSingleton<PassportTable>().AddSingleton<Passports>().AddSingleton<CapabilitySwarms>().AddSingleton<GatewayCertificates>();
 
     private static T Bind<T>(IConfiguration configuration, string section)
         where T : class, new()

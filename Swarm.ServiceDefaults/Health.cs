@@ -8,6 +8,12 @@ using Microsoft.Extensions.Hosting;
 
 namespace Swarm.ServiceDefaults;
 
+/// <summary>What a protocol wants to find in <c>/health</c> beside the node's own members.</summary>
+public interface IHealthMembers
+{
+    void Write(Utf8JsonWriter json);
+}
+
 /// <summary>
 /// <c>/health</c> asks every check and answers 200 or 503; <c>/alive</c> only says that the process serves requests. A check that
 /// reports <see cref="HealthStatus.Degraded"/> does not take the node out of service.
@@ -36,7 +42,11 @@ internal static class Health
 
     public static void MapHealth(this WebApplication app)
     {
-        app.MapHealthChecks("/health", new HealthCheckOptions { ResponseWriter = WriteAsync }).AllowAnonymous();
+        foreach (var path in new[] { "/health", "/healthz" })
+        {
+            app.MapHealthChecks(path, new HealthCheckOptions { ResponseWriter = WriteAsync }).AllowAnonymous();
+        }
+
         app.MapHealthChecks("/alive", new HealthCheckOptions { ResponseWriter = WriteAsync, Predicate = check => check.Tags.Contains(LiveTag) })
             .AllowAnonymous();
     }
@@ -63,6 +73,11 @@ internal static class Health
         }
 
         json.WriteEndObject();
+        foreach (var members in http.RequestServices.GetServices<IHealthMembers>())
+        {
+            members.Write(json);
+        }
+
         json.WriteEndObject();
         await json.FlushAsync(http.RequestAborted);
     }

@@ -1,3 +1,4 @@
+using Swarm.Core.Capabilities.Gateway;
 using Swarm.Core.Delivery;
 using Swarm.Core.References;
 using Swarm.Core.Signals;
@@ -61,4 +62,12 @@ internal sealed class ReferenceLoop(ReferenceIndex index, TimeProvider time, ILo
     protected override TimeSpan Interval => TimeSpan.FromSeconds(1);
 
     protected override Task<bool> RunOnceAsync(CancellationToken cancellation) => index.RunOnceAsync(cancellation);
+}
+
+/// <summary>Forgets nonces, members and certificates that have run out.</summary>
+internal sealed class CapabilityLoop(CapabilitySweep sweep, TimeProvider time, ILogger<CapabilityLoop> logger) : Loop(time, logger)
+{
+    protected override TimeSpan Interval => TimeSpan.FromMinutes(1);
+
+    protected override Task<bool> RunOnceAsync(CancellationToken cancellation) => sweep.RunOnceAsync(cancellation);
 }

@@ -18,7 +18,8 @@ if (builder.Configuration.GetConnectionString("redis") is not null)
 builder.AddGuardedHttp();
 
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
-builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>().AddHostedService<ReferenceLoop>();
+builder.Services.AddHostedService<ExpiryLoop>().AddHostedService<ExpansionLoop>().AddHostedService<RetentionLoop>().AddHostedService<ReferenceLoop>()
+    .AddHostedService<CapabilityLoop>();
 builder.Services.AddSingleton<WakeCaller>().AddHostedService<WakeLoop>();
 builder.AddPush();
 builder.AddGitHub();

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Audit;
 
@@ -18,10 +19,10 @@ public sealed record AuditReport(int Chains, long Entries, long BatchesNotKept, 
 
 /// <summary>
 /// Computes every chain again from its rows (design §5): links, numbers and hashes; the root of each decision from its detail; the
-/// root of each batch from the message ids and fingerprints that are kept. A changed or removed entry breaks its chain. A cut-off tail, or
+/// root of each batch from the message ids and fingerprints, or the authorizations, that are kept. A changed or removed entry breaks its chain. A cut-off tail, or
 /// a whole chain that is gone, shows only against heads that were exported before.
 /// </summary>
-public sealed class AuditVerifier(NpgsqlDataSource database, TimeProvider time)
+public sealed class AuditVerifier(NpgsqlDataSource database, RetentionOptions retention, TimeProvider time)
 {
     /// <summary>Message ids are kept this long at least (design §3, Time); within it a missing one is a break.</summary>
     public static readonly TimeSpan IdsKeptFor = TimeSpan.FromDays(8);
@@ -55,6 +56,12 @@ public sealed class AuditVerifier(NpgsqlDataSource database, TimeProvider time)
         if (broken is null)
         {
             (notKept, broken) = await VerifyBatchesAsync(connection, cancellation);
+        }
+
+        if (broken is null)
+        {
+            var (without, changed) = await VerifyAuthorizationsAsync(connection, cancellation);
+            (notKept, broken) = (notKept + without, changed);
         }
 
         return new(chains, entries, notKept, broken);
@@ -134,6 +141,33 @@ public sealed class AuditVerifier(NpgsqlDataSource database, TimeProvider time)
             {
                 return (notKept, new(reader.GetGuid(0), reader.GetInt64(1), "The message ids of this batch, or their fingerprints, were changed or removed."));
             }
+        }
+
+        return (notKept, null);
+    }
+
+    /// <summary>The events of each batch of authorizations, for as long as they are kept.</summary>
+    private async Task<(long NotKept, AuditBreak? Broken)> VerifyAuthorizationsAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            """
+            select e.writer_id, e.entry_no, e.at, v.events is null
+            from audit_entries e left join a1_events v using (writer_id, entry_no)
+            where e.kind = 4 and sha256(v.events) is distinct from e.root
+            order by e.writer_id, e.entry_no
+            """,
+            connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var pruned = time.GetUtcNow() - TimeSpan.FromDays(retention.AuthorizationDays);
+        long notKept = 0;
+        while (await reader.ReadAsync(cancellation))
+        {
+            if (!reader.GetBoolean(3) || reader.GetFieldValue<DateTimeOffset>(2) >= pruned)
+            {
+                return (notKept, new(reader.GetGuid(0), reader.GetInt64(1), "The events of these authorizations were changed or removed."));
+            }
+
+            notKept++;
         }
 
         return (notKept, null);

@@ -77,6 +77,7 @@ public sealed class Decisions(
 
     private async Task<AuditChain> RecordAsync(NpgsqlConnection connection, string what, DecisionScope scope, CancellationToken cancellation)
     {
+        what += scope.Found;
         var detail = Encoding.UTF8.GetBytes(what);
         var text = detail.Length <= DetailBytesMax ? what : Encoding.UTF8.GetString(detail, 0, DetailBytesMax - 3).TrimEnd('\uFFFD');
         var root = SHA256.HashData(Encoding.UTF8.GetBytes(text));
@@ -142,6 +143,9 @@ public sealed class DecisionScope : IAsyncDisposable
 
     internal IReadOnlyList<ControlEvent> Events => _events;
 
+    /// <summary>What only the decision itself finds out, for the end of its audit entry: no secrets.</summary>
+    internal string Found { get; set; } = "";
+
     /// <summary>Whom the commit is news for.</summary>
     internal List<AgentId> Told { get; } = [];
 
@@ -167,6 +171,9 @@ public sealed class DecisionScope : IAsyncDisposable
 
     /// <summary>Tells every replica that a token was revoked.</summary>
     public void TokenChanged(long tokenId) => _events.Add(new(ControlKind.Token, tokenId));
+
+    /// <summary>Tells every replica that a passport was made, renewed or revoked.</summary>
+    public void PassportChanged(long passportNo) => _events.Add(new(ControlKind.Passport, passportNo));
 
     /// <summary>Puts EF Core back where it came from, without the connection.</summary>
     public async ValueTask DisposeAsync()

@@ -11,6 +11,9 @@ public enum ControlKind
 
     /// <summary>A token was revoked.</summary>
     Token = 3,
+
+    /// <summary>A passport was made, renewed or revoked.</summary>
+    Passport = 4,
 }
 
 /// <summary>A change that every replica must know at once (design §3 promise 7). On a wire it is <c>kind:no</c>, e.g. <c>1:42</c>.</summary>

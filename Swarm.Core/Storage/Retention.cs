@@ -17,6 +17,9 @@ public sealed class RetentionOptions
 
     /// <summary>How long a dead letter waits for somebody to look at it.</summary>
     public int DeadLetterDays { get; set; } = 30;
+
+    /// <summary>How long the events of authorizations are kept (A1 §19); their audit entries stay.</summary>
+    public int AuthorizationDays { get; set; } = 90;
 }
 
 /// <summary>

@@ -125,7 +125,7 @@ internal static class ConformanceFeatures
         ("ASP-107", "One SQLite file shared with the reference's command line", "`swarm export` and `swarm import` (ASP-85 to 87)"),
     ];
 
-    /// <summary>A1: what needs neither storage nor a door. The others come with the door.</summary>
+    /// <summary>A1 (A1 §21); its command line comes later.</summary>
     public static readonly IReadOnlyList<Feature> A1 =
     [
         new("A1-01", "BLAKE3: hash, keyed hash, key derivation, trees of chunks; sub-keys", 'C'),
@@ -147,12 +147,35 @@ internal static class ConformanceFeatures
         new("A1-17", "A wider scope is refused, however it is claimed", 'C'),
         new("A1-18", "An intent with parameters is another intent", 'C'),
         new("A1-19", "Scopes of several capabilities, by proof or by name", 'C'),
+        new("A1-20", "A nonce is used once: in a chain, by replay, all or none, for good", 'C'),
+        new("A1-21", "Revocation: one, many, asked; before a replay", 'C'),
+        new("A1-22", "The receipt of an answer", 'C'),
         new("A1-23", "Tokens are issued and verified, in every SDK's form", 'C'),
         new("A1-24", "Batches of up to 256 intents", 'C'),
         new("A1-25", "Passports: issued, written, and verified when read", 'C'),
         new("A1-26", "Sub-certificates, and narrowing over several hops", 'C'),
+        new("A1-27", "Authorizing, by either path", 'C'),
+        new("A1-28", "Swarms are created, have their id, and are nobody else's", 'C'),
+        new("A1-29", "Members are added: roles, narrowing, limits of their lives", 'C'),
         new("A1-30", "A role's commitment", 'S'),
+        new("A1-31", "Members are listed as each SDK reads them, without those whose time is over", 'C'),
+        new("A1-32", "A removed member's certificates are revoked", 'C'),
+        new("A1-33", "Chains for members, no wider than their roles", 'C'),
+        new("A1-34", "Heartbeats, last seen", 'C'),
         new("A1-35", "A member is denied what its role does not list, proof or not", 'C'),
+        new("A1-36", "An operator's token for what changes something; 401 as JSON", 'C'),
+        new("A1-37", "A limit by address, 429", 'C'),
+        new("A1-38", "The protocol's header, and one form of error for every SDK", 'C'),
+        new("A1-39", "Health and discovery", 'C'),
+        new("A1-40", "Certificates are issued, singly and in batches, once for each Idempotency-Key", 'C'),
+        new("A1-41", "The Python clients", 'C'),
+        new("A1-42", "The TypeScript clients", 'C'),
+        new("A1-43", "The Go client", 'C'),
+        new("A1-44", "The life of passports over HTTP, with keys that can be used", 'S'),
+        new("A1-45", "Principals are known; their passports' expiry and revocation count", 'C'),
+        new("A1-46", "Swarms, nonces and revocations are durable, and shared by replicas", 'C'),
+        new("A1-49", "Events of authorizations and of changes", 'S'),
+        new("A1-50", "Policies", 'S'),
         new("A1-55", "A scope bound to a namespace", 'O'),
     ];
 

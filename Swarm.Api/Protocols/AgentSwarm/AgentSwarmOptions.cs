@@ -117,7 +117,7 @@ internal sealed partial class CompatibilityGuard(
                 || (IPAddress.TryParse(uri.Host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address)));
     }
 
-    private static IEnumerable<string> ConfiguredUrls(IConfiguration configuration)
+    internal static IEnumerable<string> ConfiguredUrls(IConfiguration configuration)
     {
         var endpoints = configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]).OfType<string>().ToList();
         return endpoints.Count > 0 ? endpoints : (configuration["urls"] ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);

@@ -1,12 +1,14 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Microsoft.Extensions.Primitives;
 using Swarm.Core.Messaging.AgentSwarm;
 
 namespace Swarm.Api.Protocols.AgentSwarm;
 
 /// <summary>A request body in one rented buffer. Dispose returns it, so nobody may hold <see cref="Bytes"/> longer.</summary>
-internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge) : IDisposable
+internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge, bool isSecret = false) : IDisposable
 {
     private const int FirstRentBytes = 4096;
 
@@ -18,7 +20,11 @@ internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge)
     /// <summary>
     /// Reads to the end or to one byte past the limit, whatever the request says about its length, and never holds more than that.
     /// </summary>
-    public static async ValueTask<RequestBody> ReadAsync(HttpRequest request, int bytesMax, CancellationToken cancellation)
+    /// <param name="request">Whose body.</param>
+    /// <param name="bytesMax">The limit.</param>
+    /// <param name="cancellation">Stops the reading.</param>
+    /// <param name="isSecret">The body may hold a key: every buffer that it was in, the server's too, is cleared.</param>
+    public static async ValueTask<RequestBody> ReadAsync(HttpRequest request, int bytesMax, CancellationToken cancellation, bool isSecret = false)
     {
         if (request.ContentLength > bytesMax)
         {
@@ -36,25 +42,25 @@ internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge)
                 var arrived = result.Buffer;
                 if (arrived.Length > bytesMax - length)
                 {
-                    reader.AdvanceTo(arrived.End);
-                    ArrayPool<byte>.Shared.Return(rented);
+                    Advance(reader, arrived, isSecret);
+                    ArrayPool<byte>.Shared.Return(rented, isSecret);
                     return new RequestBody([], 0, isTooLarge: true);
                 }
 
                 var count = (int)arrived.Length;
-                rented = MakeRoom(rented, length, count);
+                rented = MakeRoom(rented, length, count, isSecret);
                 arrived.CopyTo(rented.AsSpan(length));
                 length += count;
-                reader.AdvanceTo(arrived.End);
+                Advance(reader, arrived, isSecret);
                 if (result.IsCompleted)
                 {
-                    return new RequestBody(rented, length, isTooLarge: false);
+                    return new RequestBody(rented, length, isTooLarge: false, isSecret);
                 }
             }
         }
         catch
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            ArrayPool<byte>.Shared.Return(rented, isSecret);
             throw;
         }
     }
@@ -81,14 +87,28 @@ internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge)
     {
         if (rented is { Length: > 0 })
         {
-            ArrayPool<byte>.Shared.Return(rented);
+            ArrayPool<byte>.Shared.Return(rented, isSecret);
         }
     }
 
     private static StringSegment MediaOf(string type) =>
         new StringSegment(type, 0, type.IndexOf(';') is var end and >= 0 ? end : type.Length).Trim();
 
-    private static byte[] MakeRoom(byte[] rented, int length, int more)
+    /// <summary>The server's buffers are its own to write in until they are given back.</summary>
+    private static void Advance(PipeReader reader, ReadOnlySequence<byte> arrived, bool isSecret)
+    {
+        if (isSecret)
+        {
+            foreach (var segment in arrived)
+            {
+                CryptographicOperations.ZeroMemory(MemoryMarshal.AsMemory(segment).Span);
+            }
+        }
+
+        reader.AdvanceTo(arrived.End);
+    }
+
+    private static byte[] MakeRoom(byte[] rented, int length, int more, bool isSecret)
     {
         if (rented.Length - length >= more)
         {
@@ -97,7 +117,7 @@ internal readonly struct RequestBody(byte[] rented, int length, bool isTooLarge)
 
         var larger = ArrayPool<byte>.Shared.Rent(Math.Max(length + more, rented.Length * 2));
         rented.AsSpan(0, length).CopyTo(larger);
-        ArrayPool<byte>.Shared.Return(rented);
+        ArrayPool<byte>.Shared.Return(rented, isSecret);
         return larger;
     }
 }

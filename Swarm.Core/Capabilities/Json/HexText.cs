@@ -3,7 +3,7 @@ using System.Buffers;
 namespace Swarm.Core.Capabilities.Json;
 
 /// <summary>Hex text of any length, as A1 reads it: pairs of digits of either case, no prefix.</summary>
-internal static class HexText
+public static class HexText
 {
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdefABCDEF");
 

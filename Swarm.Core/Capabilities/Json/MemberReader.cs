@@ -7,7 +7,7 @@ namespace Swarm.Core.Capabilities.Json;
 /// </summary>
 /// <param name="names">The known members, in the order in which they are usually written; 32 at most.</param>
 /// <param name="optional">One bit for each of them that may be missing.</param>
-internal ref struct MemberReader(byte[][] names, uint optional = 0)
+public ref struct MemberReader(byte[][] names, uint optional = 0)
 {
     private uint _seen;
     private int _expected;

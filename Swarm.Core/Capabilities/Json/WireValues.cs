@@ -9,7 +9,7 @@ namespace Swarm.Core.Capabilities.Json;
 /// The values of A1's JSON. Bytes are written as arrays of integers and read as those or as hex text (A1 §20); a <see cref="ShapeException"/> says
 /// where something else stands.
 /// </summary>
-internal static class WireValues
+public static class WireValues
 {
     public static byte[][] Names(params string[] names) => Array.ConvertAll(names, Encoding.UTF8.GetBytes);
 

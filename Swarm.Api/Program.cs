@@ -30,7 +30,7 @@ builder.AddGuardedHttp();
 // What a swarm is, and the doors to it.
 builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmIntake();
 builder.Services.AddHub(builder.Configuration);
-builder.Services.AddAgentSwarm();
+builder.Services.AddAgentSwarm().AddHostedService<ResyncLoop>();
 builder.Services.AddA1();
 
 var app = builder.Build();

@@ -95,7 +95,8 @@ internal sealed class CommandLine
         MessagesCommand.Create(Open), InboxCommand.Create(Open), SentCommand.Create(Open), TraceCommand.Create(Open), DlqCommand.Create(Open),
         BoardCommand.Create(Open), MuteCommand.Create(Open), MuteCommand.CreateUndo(Open), PurgeCommand.Create(Open), ExportCommand.Create(Open), ImportCommand.Create(Open),
         WakeCommand.Create(Open), WatchCommand.Create(Open),
-        ApproveCommand.Create(Open), RevokeCommand.Create(Open), TransferCommand.Create(Open), DissolveCommand.Create(Open),
+        ApproveCommand.Create(Open), RevokeCommand.Create(Open), TransferCommand.Create(Open), AgreeCommand.Create(Open), SyncCommand.Create(Open),
+        DissolveCommand.Create(Open),
         StatusCommand.Create(Open), ConfigCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
     ];
 

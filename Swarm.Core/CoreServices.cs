@@ -41,7 +41,7 @@ public static class CoreServices
         services.AddSingleton<Tokens>().AddSingleton<Agents>().AddSingleton<NodeSetup>();
         services.AddSingleton<Rosters>().AddSingleton<SwarmDirectory>().AddSingleton<SwarmLifecycle>().AddSingleton<SwarmAdmission>();
         services.AddSingleton<Inbox>().AddSingleton<Mailbox>().AddSingleton<Mutes>().AddSingleton<WakeSettings>().AddSingleton<Conversations>().AddSingleton<InboxStream>().AddSingleton<Outbox>().AddSingleton<WorkQueue>();
-        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>().AddSingleton<Introductions>().AddSingleton<AgentChanges>();
+        services.AddSingleton<SwarmNotices>().AddSingleton<RemoteSwarms>().AddSingleton<Resyncs>().AddSingleton<Introductions>().AddSingleton<AgentChanges>();
         services.AddSingleton<StateExport>().AddSingleton<StateImport>();
         services.AddSingleton<DeadLetters>().AddSingleton<DeliveryTrace>();
         services.AddCapabilities(configuration);

@@ -62,6 +62,7 @@ public sealed record SwarmError(string Id, string Meaning)
     // The node
     public static readonly SwarmError RateLimited = new("rate-limited", "Too many requests.");
     public static readonly SwarmError TooBusy = new("too-busy", "The node is too busy; try again.");
+    public static readonly SwarmError NotReady = new("not-ready", "This node is still learning who is in that swarm; try again.");
     public static readonly SwarmError Unavailable = new("unavailable", "The node cannot reach its database; try again.");
 }
 

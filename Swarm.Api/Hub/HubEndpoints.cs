@@ -47,6 +47,8 @@ internal static class HubEndpoints
         hub.MapPost("/swarms/{id}/requests/{name}/approve", HubLifecycle.Approve).Takes<DecideRequest>().Produces<DecidedBody>();
         hub.MapPost("/swarms/{id}/requests/{name}/reject", HubLifecycle.Reject).Takes<DecideRequest>().Produces<DecidedBody>();
         hub.MapPost("/swarms/{id}/transfer", HubLifecycle.Transfer).Takes<TransferRequest>().Produces<TransferBody>();
+        hub.MapPost("/swarms/{id}/agree", HubLifecycle.Agree).Takes<AgreeRequest>().Produces<AgreeBody>();
+        hub.MapPost("/swarms/{id}/sync", HubLifecycle.Sync).Takes<DecideRequest>().Produces<JoinBody>();
         hub.MapPost("/swarms/{id}/dissolve", HubLifecycle.Dissolve).Takes<DissolveRequest>().Produces<DissolveBody>();
         hub.MapPost("/agents/{agent}/rotate-key", HubLifecycle.RotateKey).Produces<AgentKeyBody>();
         hub.MapPost("/agents/{agent}/endpoint", HubLifecycle.Move).Takes<EndpointRequest>().Produces<AgentKeyBody>();

@@ -41,6 +41,7 @@ internal static partial class HubErrors
         [SwarmError.PeerRefused] = 403,
         [SwarmError.RateLimited] = 429,
         [SwarmError.TooBusy] = 503,
+        [SwarmError.NotReady] = 503,
         [SwarmError.Unavailable] = 503,
     };
 

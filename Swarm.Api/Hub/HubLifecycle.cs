@@ -5,10 +5,15 @@ using Swarm.Core.Swarms;
 
 namespace Swarm.Api.Hub;
 
-/// <param name="Agent">The master.</param>
+/// <param name="Agent">Who asks or decides.</param>
 public sealed record DecideRequest(string? Agent);
 
 public sealed record TransferRequest(string? Agent, string? Target);
+
+/// <param name="Accept">False takes the agreement back; null is true.</param>
+public sealed record AgreeRequest(string? Agent, bool? Accept);
+
+public sealed record AgreeBody(string Status, string SwarmId, string AgentId);
 
 public sealed record DissolveRequest(string? Agent, string? Reason);
 
@@ -79,6 +84,24 @@ internal static class HubLifecycle
 
         var roster = await swarms.TransferAsync(agent, HubSwarms.Id(id), target, peer.OfferAsync, http.RequestAborted);
         return Results.Json(new TransferBody("transferred", roster.Id.ToString(), agent.Name, target), HubJson.Default.TransferBody);
+    }
+
+    public static async Task<IResult> Agree(HttpContext http, string id, AgentDirectory directory, SwarmLifecycle swarms)
+    {
+        var request = await http.ReadAsync(HubJson.Default.AgreeRequest);
+        var agent = await http.ActAsAsync(directory, request.Agent);
+        var accepts = request.Accept ?? true;
+        await swarms.AgreeAsync(agent, HubSwarms.Id(id), accepts, http.RequestAborted);
+        return Results.Json(new AgreeBody(accepts ? "agreed" : "declined", HubSwarms.Id(id).ToString(), agent.Name), HubJson.Default.AgreeBody);
+    }
+
+    public static async Task<IResult> Sync(HttpContext http, string id, AgentDirectory directory, AgentSwarmPeer peer)
+    {
+        var request = await http.ReadAsync(HubJson.Default.DecideRequest);
+        var agent = await http.ActAsAsync(directory, request.Agent);
+        var roster = await peer.SyncAsync(agent, HubSwarms.Id(id), "", isThorough: true, http.RequestAborted);
+        return Results.Json(
+            new JoinBody("synced", roster.Id.ToString(), roster.Name, roster.Master?.Name ?? "", roster.Members.Count), HubJson.Default.JoinBody);
     }
 
     public static async Task<IResult> Dissolve(HttpContext http, string id, AgentDirectory directory, SwarmLifecycle swarms)

@@ -332,6 +332,8 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(InviteBody))]
 [JsonSerializable(typeof(JoinRequest))]
 [JsonSerializable(typeof(JoinBody))]
+[JsonSerializable(typeof(AgreeRequest))]
+[JsonSerializable(typeof(AgreeBody))]
 [JsonSerializable(typeof(LeaveRequest))]
 [JsonSerializable(typeof(LeaveBody))]
 [JsonSerializable(typeof(KickRequest))]

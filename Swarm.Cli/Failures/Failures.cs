@@ -36,6 +36,7 @@ internal static class Failures
         ["peer-unreachable"] = ExitCode.Network,
         ["rate-limited"] = ExitCode.Network,
         ["too-busy"] = ExitCode.Network,
+        ["not-ready"] = ExitCode.Network,
         ["unavailable"] = ExitCode.Network,
     };
 

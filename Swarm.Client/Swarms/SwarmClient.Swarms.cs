@@ -92,6 +92,18 @@ public sealed partial class SwarmClient
         hub.CallAsync(
             HubRequest.Post(Swarm(swarmId) + "/transfer", new TransferOrder(agent, target), HubJson.Wire.TransferOrder), HubJson.Wire.TransferResult, cancellation);
 
+    /// <summary>Says whether the agent becomes the master when the master offers it, where its node asks its agents.</summary>
+    public Task<AgreeResult> AgreeAsync(Guid swarmId, string agent, bool accept = true, CancellationToken cancellation = default) =>
+        hub.CallAsync(
+            HubRequest.Post(Swarm(swarmId) + "/agree", new AgreeOrder(agent, accept), HubJson.Wire.AgreeOrder) with { Idempotent = true },
+            HubJson.Wire.AgreeResult, cancellation);
+
+    /// <summary>Has the node ask the master on another node how the swarm stands, and take its roster over.</summary>
+    public Task<JoinResult> SyncAsync(Guid swarmId, string agent, CancellationToken cancellation = default) =>
+        hub.CallAsync(
+            HubRequest.Post(Swarm(swarmId) + "/sync", new MasterOrder(agent), HubJson.Wire.MasterOrder) with { Idempotent = true },
+            HubJson.Wire.JoinResult, cancellation);
+
     /// <summary>Ends the swarm for everybody; only the master may.</summary>
     public Task<DissolveResult> DissolveAsync(Guid swarmId, string agent, CancellationToken cancellation = default) =>
         hub.CallAsync(

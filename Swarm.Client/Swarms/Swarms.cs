@@ -56,11 +56,16 @@ public sealed record DecisionResult(string Status, Guid SwarmId, string AgentId)
 
 public sealed record TransferResult(string Status, Guid SwarmId, string OldMaster, string NewMaster);
 
+/// <param name="Status"><c>agreed</c> or <c>declined</c>.</param>
+public sealed record AgreeResult(string Status, Guid SwarmId, string AgentId);
+
 public sealed record DissolveResult(string Status, Guid SwarmId, string Name);
 
 internal sealed record PendingPage(IReadOnlyList<PendingJoin> Pending, string? NextCursor);
 
 internal sealed record MasterOrder(string Agent);
+
+internal sealed record AgreeOrder(string Agent, bool Accept);
 
 internal sealed record TransferOrder(string Agent, string Target);
 

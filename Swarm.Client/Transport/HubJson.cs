@@ -58,6 +58,8 @@ namespace Swarm.Client.Transport;
 [JsonSerializable(typeof(MasterOrder))]
 [JsonSerializable(typeof(DecisionResult))]
 [JsonSerializable(typeof(TransferOrder))]
+[JsonSerializable(typeof(AgreeOrder))]
+[JsonSerializable(typeof(AgreeResult))]
 [JsonSerializable(typeof(TransferResult))]
 [JsonSerializable(typeof(DissolveResult))]
 [JsonSerializable(typeof(LeaseOrder))]

@@ -63,3 +63,18 @@ public enum TokenScope : short
     /// <summary>One use: enrol an external agent that proves its key.</summary>
     Enrolment = 4,
 }
+
+/// <summary>A row of <c>former_keys</c>: a key that a hosted agent had before.</summary>
+public sealed class FormerKeyRow
+{
+    /// <summary>The most that are kept of an agent.</summary>
+    public const int PerAgentMax = 3;
+
+    public long AgentNo { get; init; }
+
+    public required byte[] PublicKey { get; init; }
+
+    public required byte[] SealedSeed { get; init; }
+
+    public DateTimeOffset RetiredAt { get; init; }
+}

@@ -27,9 +27,25 @@ public sealed record NewAgent(string Name)
     public bool IsDefault { get; init; }
 }
 
-/// <summary>Where hosted agents are reached.</summary>
+/// <summary>What a hosted agent does when its master offers it the swarm (ASP §10.6).</summary>
+public enum MasterOffers
+{
+    /// <summary>It accepts, as the protocol's answer to an offer has it.</summary>
+    Accept,
+
+    /// <summary>The offer waits in its inbox; it accepts the next one after it has agreed.</summary>
+    Ask,
+}
+
+/// <summary>What holds for all hosted agents.</summary>
 public sealed class AgentOptions
 {
+    /// <summary>Whether they become masters unasked (configuration <c>Swarm:MasterOffers</c>).</summary>
+    public MasterOffers MasterOffers { get; set; } = MasterOffers.Accept;
+
+    /// <summary>Whether peers join only with proof that they hold the key which they name (configuration <c>Swarm:RequireJoinProof</c>). Reference peers bring none.</summary>
+    public bool RequireJoinProof { get; set; }
+
     /// <summary>The node's base URL as peers see it (configuration <c>Swarm:PublicUrl</c>).</summary>
     public string PublicUrl { get; set; } = "https://localhost:8743";
 }
@@ -110,6 +126,7 @@ public sealed class Agents(
                 }
 
                 await scope.Db.Members.Where(m => m.AgentNo == no).ExecuteDeleteAsync(cancellation);
+                await scope.Db.FormerKeys.Where(k => k.AgentNo == no).ExecuteDeleteAsync(cancellation);
                 await scope.Db.Tokens.Where(t => t.AgentNo == no && t.RevokedAt == null)
                     .ExecuteUpdateAsync(s => s.SetProperty(t => t.RevokedAt, now), cancellation);
                 scope.AgentChanged(no);
@@ -184,7 +201,7 @@ public sealed class Agents(
 
         if (agent is { Seed: not null, PublicKey: not null }
             || agent.Seed is { Length: not PublicKeys.LengthBytes }
-            || agent.PublicKey is { Length: not PublicKeys.LengthBytes })
+            || (agent.PublicKey is { } key && !PublicKeys.IsSound(key)))
         {
             throw new SwarmException(SwarmError.InvalidKey);
         }

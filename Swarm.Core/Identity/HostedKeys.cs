@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
 using NSec.Cryptography;
 using Swarm.Core.Storage;
@@ -24,5 +25,19 @@ public sealed class HostedKeys(IDbContextFactory<SwarmDb> databases, KeyVault va
         return row?.SealedSeed is { } sealedSeed
             ? vault.Open(agent.Id, sealedSeed, row.PublicKey)
             : throw new SwarmException(SwarmError.KeyNotHeld);
+    }
+
+    /// <summary>The keys that the agent had before, the newest first, to sign with where a peer still knows it by one of them; to be disposed.</summary>
+    public async Task<IReadOnlyList<Key>> OpenFormerAsync(AgentProfile agent, CancellationToken cancellation)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancellation);
+        var rows = await db.FormerKeys.AsNoTracking().Where(k => k.AgentNo == agent.Id.Value).OrderByDescending(k => k.RetiredAt).ToListAsync(cancellation);
+        return rows.ConvertAll(row =>
+        {
+            var seed = vault.Unseal(row.SealedSeed, row.PublicKey);
+            var key = Key.Import(SignatureAlgorithm.Ed25519, seed, KeyBlobFormat.RawPrivateKey);
+            CryptographicOperations.ZeroMemory(seed);
+            return key;
+        });
     }
 }

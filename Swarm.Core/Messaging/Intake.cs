@@ -11,7 +11,9 @@ namespace Swarm.Core.Messaging;
 
 /// <summary>The way of a message (design §3): limits, sender, signature, authority, recipients, commit, signal.</summary>
 public sealed class Intake(
-    Rosters rosters, GroupCommit commit, SwarmEvents events, RateLimiter limits, LastSeen seen, IntakeMeter meter, TimeProvider time)
+    Rosters rosters, GroupCommit commit, SwarmEvents events, Introductions introductions, RemoteSwarms remote, Resyncs resyncs, RateLimiter limits, LastSeen seen,
+    AgentOptions options, IntakeMeter meter,
+    TimeProvider time)
 {
     /// <summary>The oldest signed time that is accepted: as long as the longest retry of a sender.</summary>
     public static readonly TimeSpan PastWindow = TimeSpan.FromDays(7);
@@ -54,6 +56,7 @@ public sealed class Intake(
         var fresh = false;
         for (var check = 0; check < ChecksMax; check++)
         {
+            var isJoining = fresh && remote.IsJoining(envelope.Door, envelope.SwarmId);
             var roster = fresh
                 ? await rosters.GetFreshAsync(envelope.SwarmId, cancellation)
                 : await rosters.GetAsync(envelope.SwarmId, cancellation);
@@ -64,7 +67,22 @@ public sealed class Intake(
                 {
                     if (roster is null || await events.RecallAsync(envelope, roster, cancellation) is not { } again)
                     {
-                        return Receipt.Refuse(refusal);
+                        switch (refusal == SwarmError.NotAMember ? await introductions.IsAwaitedAsync(roster!, envelope.Sender, cancellation)
+                            : isJoining && refusal == SwarmError.UnknownSwarm)
+                        {
+                            case true:
+                                return Receipt.Refuse(SwarmError.NotReady, retryAfterSeconds: 1);
+                            case false:
+                                if (refusal == SwarmError.NotAMember)
+                                {
+                                    resyncs.Notice(roster!, "");
+                                }
+
+                                return Receipt.Refuse(refusal);
+                            case null:
+                                rosters.Forget(envelope.SwarmId);
+                                continue;
+                        }
                     }
 
                     // Another copy of the event that made it so.
@@ -88,7 +106,7 @@ public sealed class Intake(
                 continue;
             }
 
-            budget ??= TakeQuota(sender!, roster!);
+            budget ??= TakeQuota(sender!, roster!, envelope.Wire.Length);
             if (budget is { IsAllowed: false } spent)
             {
                 return Receipt.Refuse(SwarmError.RateLimited, spent.RetryAfterSeconds) with { Budget = spent };
@@ -97,6 +115,11 @@ public sealed class Intake(
             // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
             var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
             var pending = Pend(envelope, sender!, roster, listeners);
+            if (envelope.Event?.ActsAsMaster == true && sender is { Kind: AgentKind.Remote } && sender.Agent != roster.MasterId)
+            {
+                resyncs.Notice(roster, sender.Name);
+            }
+
             var result = envelope.Event?.Plan(roster, sender!, envelope.Recipient) is { } change
                 ? await events.AcceptAsync(
                     pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", current => PlanAgain(envelope, current), cancellation)
@@ -129,9 +152,10 @@ public sealed class Intake(
         return (Pend(envelope, sender!, roster, roster.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients), change);
     }
 
-    private static bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
+    private bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
         envelope is { Event: { } offer, Door: { } door } && result.Status is CommitStatus.Accepted or CommitStatus.Duplicate
-        && offer.IsOfferTo(roster.Find(door), roster, sender, envelope.Recipient);
+        && offer.IsOfferTo(roster.Find(door), roster, sender, envelope.Recipient)
+        && (options.MasterOffers == MasterOffers.Accept || roster.Find(door)!.TakesOver);
 
     private SwarmError? CheckLimits(Envelope envelope)
     {
@@ -214,10 +238,16 @@ public sealed class Intake(
     }
 
     /// <summary>The sender is here; counts its verified message against it and its swarm; what came of the one that refuses, else of the sender's.</summary>
-    private RateDecision TakeQuota(Member sender, Roster roster)
+    private RateDecision TakeQuota(Member sender, Roster roster, int bytes)
     {
         seen.Note(sender.Agent);
         var own = limits.Take(RateKey.Sender(sender.Agent));
+        if (own.IsAllowed && bytes > LimitOptions.SmallBytes
+            && limits.Take(RateKey.SenderVolume(sender.Agent), (bytes + 1023) / 1024) is { IsAllowed: false } volume)
+        {
+            return volume;
+        }
+
         return own.IsAllowed && limits.Take(RateKey.Swarm(roster.SwarmNo)) is { IsAllowed: false } common ? common : own;
     }
 

@@ -13,6 +13,8 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
 {
     public DbSet<AgentRow> Agents => Set<AgentRow>();
 
+    public DbSet<FormerKeyRow> FormerKeys => Set<FormerKeyRow>();
+
     public DbSet<TokenRow> Tokens => Set<TokenRow>();
 
     public DbSet<SwarmRow> Swarms => Set<SwarmRow>();
@@ -33,6 +35,7 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
             e.Property(x => x.AgentNo).UseIdentityAlwaysColumn();
             e.Property(x => x.Kind).HasConversion<short>();
         });
+        modelBuilder.Entity<FormerKeyRow>(e => e.ToTable("former_keys").HasKey(x => new { x.AgentNo, x.PublicKey }));
         modelBuilder.Entity<TokenRow>(e =>
         {
             e.ToTable("tokens").HasKey(x => x.TokenId);

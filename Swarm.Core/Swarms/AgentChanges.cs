@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Swarms;
 
@@ -29,6 +31,22 @@ public sealed class AgentChanges(Decisions decisions, Rosters rosters, HostedKey
             agent, $"agent {agent.Name} has a new key",
             async (scope, no) =>
             {
+                // The old key vouches for the new one where the notice was missed (W-23).
+                await using (var batch = new NpgsqlBatch(scope.Connection))
+                {
+                    batch.Add(
+                        """
+                        insert into former_keys (agent_no, public_key, sealed_seed, retired_at)
+                        select agent_no, public_key, sealed_seed, $2 from agents where agent_no = $1
+                        on conflict (agent_no, public_key) do update set retired_at = excluded.retired_at
+                        """,
+                        no, now.UtcDateTime);
+                    batch.Add(
+                        "delete from former_keys where agent_no = $1 and retired_at <= (select retired_at from former_keys where agent_no = $1 order by retired_at desc offset $2 limit 1)",
+                        no, FormerKeyRow.PerAgentMax);
+                    await batch.ExecuteNonQueryAsync(cancellation);
+                }
+
                 // Two rotations at once would both be signed with the same old key.
                 if (await scope.Db.Agents.Where(a => a.AgentNo == no && a.RevokedAt == null && a.PublicKey == before)
                         .ExecuteUpdateAsync(s => s.SetProperty(a => a.PublicKey, raw).SetProperty(a => a.SealedSeed, sealedSeed), cancellation) == 0)

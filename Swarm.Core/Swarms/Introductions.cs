@@ -17,7 +17,7 @@ public sealed record Introduction(long SwarmNo, SwarmId SwarmId, string Name, st
 
 /// <summary>
 /// Members that a remote master announced (ASP §10.5). The announcement seldom carries a key, so the Worker fetches it from the endpoint,
-/// after the message was answered (W-20); until then the member is not on the roster, and what it sends is refused and tried again.
+/// after the message was answered (W-20); until then the member is not on the roster, and what it sends is put off (<see cref="SwarmError.NotReady"/>).
 /// </summary>
 public sealed class Introductions(Decisions decisions, Rosters rosters, NpgsqlDataSource database, TimeProvider time)
 {
@@ -88,6 +88,30 @@ public sealed class Introductions(Decisions decisions, Rosters rosters, NpgsqlDa
             return true;
         },
         cancellation);
+
+    /// <summary>
+    /// Whether a name that is not on the roster was announced, and is only waiting for its key: reference clients never repeat what was answered 403,
+    /// so its messages are not to be refused for good. Null: the swarm has changed since the roster was read.
+    /// </summary>
+    internal async ValueTask<bool?> IsAwaitedAsync(Roster roster, string name, CancellationToken cancellation)
+    {
+        // Where the master lives here, nobody is announced.
+        if (roster.Master is not { Kind: AgentKind.Remote } || !AgentName.IsValidForLocal(name))
+        {
+            return false;
+        }
+
+        await using var command = database.CreateCommand(
+            """
+            select case when exists (select 1 from introductions i where i.swarm_no = s.swarm_no and i.name = $2) then true
+                        when s.version = $3 then false end
+            from swarms s where s.swarm_no = $1
+            """);
+        command.Parameters.Add(new() { Value = roster.SwarmNo });
+        command.Parameters.Add(new() { Value = name });
+        command.Parameters.Add(new() { Value = roster.Version });
+        return await command.ExecuteScalarAsync(cancellation) as bool?;
+    }
 
     /// <summary>It showed none: later again, or not at all.</summary>
     /// <returns>True when it was given up.</returns>

@@ -56,6 +56,10 @@ public sealed record LifecycleEvent
     /// <summary>What a master of this kind of node tells its successor; null from others.</summary>
     public SwarmSettings? Settings { get; init; }
 
+    /// <summary>Only a master does this; another who does it may be the master since an event that this node missed.</summary>
+    internal bool ActsAsMaster => Action is LifecycleAction.MemberJoined or LifecycleAction.MemberKicked or LifecycleAction.Kicked
+        or LifecycleAction.MasterTransfer or LifecycleAction.MasterChanged or LifecycleAction.SwarmDissolved;
+
     /// <summary>Reads a system message's content; null when it is no lifecycle event, and so an ordinary message.</summary>
     public static LifecycleEvent? Read(ReadOnlyMemory<byte> content)
     {

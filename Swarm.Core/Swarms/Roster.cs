@@ -18,6 +18,9 @@ public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string E
     /// <summary>When the pinned key was last confirmed or rotated; null: not since the join.</summary>
     public DateTimeOffset? KeyConfirmedAt { get; init; }
 
+    /// <summary>It agreed to become the master when the master offers it.</summary>
+    public bool TakesOver { get; init; }
+
     public RosterEntry ToEntry() => new(Name, Endpoint, Convert.ToBase64String(RawKey), JoinedAt);
 }
 

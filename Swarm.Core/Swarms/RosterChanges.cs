@@ -1,12 +1,17 @@
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Swarms;
 
 /// <summary>What is done to rosters within a decision that holds the swarm's lock.</summary>
 internal static class RosterChanges
 {
+    /// <summary>The most changes of the master that are kept of a swarm, and that are read of a peer's answer.</summary>
+    public const int MasterChangesMax = 16;
+
     /// <summary>Puts an agent on the roster, last.</summary>
     public static async Task AddAsync(
         DecisionScope scope, long swarmNo, long agentNo, string name, string endpoint, byte[] publicKey, DateTimeOffset joinedAt, CancellationToken cancellation)
@@ -44,11 +49,40 @@ internal static class RosterChanges
     }
 
     /// <summary>Makes another member the master. Who waits for the old one's approval asks the new one.</summary>
-    public static async Task CrownAsync(DecisionScope scope, Roster roster, Member successor, CancellationToken cancellation)
+    /// <param name="wire">The message in which the old master said so, kept for members that miss it.</param>
+    public static async Task CrownAsync(
+        DecisionScope scope, Roster roster, Member successor, DateTimeOffset signedAt, ReadOnlyMemory<byte> wire, CancellationToken cancellation)
     {
         await ForgetWaitingAsync(scope, roster.SwarmNo, cancellation);
         await scope.Db.Swarms.Where(s => s.SwarmNo == roster.SwarmNo)
             .ExecuteUpdateAsync(s => s.SetProperty(x => x.MasterNo, successor.Agent.Value), cancellation);
+        await scope.Db.Members.Where(m => m.SwarmNo == roster.SwarmNo && m.AgentNo == successor.Agent.Value)
+            .ExecuteUpdateAsync(s => s.SetProperty(m => m.TakesOver, false), cancellation);
+        await using var batch = new NpgsqlBatch(scope.Connection);
+        batch.Add(
+            "insert into master_changes (swarm_no, at, wire) select $1, $2, $3 where octet_length($3) <= 131072 on conflict do nothing",
+            roster.SwarmNo, signedAt.UtcDateTime, wire);
+        batch.Add(
+            "delete from master_changes where swarm_no = $1 and at < (select at from master_changes where swarm_no = $1 order by at desc offset $2 limit 1)",
+            roster.SwarmNo, MasterChangesMax - 1);
+        await batch.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>
+    /// Gives a member another key. One that this node knows as another agent's is not taken over: its messages would count as this one's.
+    /// </summary>
+    public static async Task RekeyAsync(DecisionScope scope, long swarmNo, Member member, byte[] key, DateTimeOffset now, CancellationToken cancellation)
+    {
+        var no = member.Agent.Value;
+        if (await scope.Db.Agents.AnyAsync(a => a.AgentNo != no && a.PublicKey == key, cancellation)
+            || await scope.Db.Members.AnyAsync(m => m.SwarmNo == swarmNo && m.AgentNo != no && m.PublicKey == key, cancellation))
+        {
+            return;
+        }
+
+        await scope.Db.Agents.Where(a => a.AgentNo == no).ExecuteUpdateAsync(s => s.SetProperty(a => a.PublicKey, key), cancellation);
+        await scope.Db.Members.Where(m => m.SwarmNo == swarmNo && m.AgentNo == no)
+            .ExecuteUpdateAsync(s => s.SetProperty(m => m.PublicKey, key).SetProperty(m => m.KeyConfirmedAt, now), cancellation);
     }
 
     /// <summary>

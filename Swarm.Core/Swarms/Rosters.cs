@@ -114,7 +114,7 @@ public sealed class Rosters
             join a in db.Agents.AsNoTracking() on m.AgentNo equals a.AgentNo
             where m.SwarmNo == row.SwarmNo
             orderby m.MemberNo
-            select new { m.AgentNo, a.Kind, m.Name, m.Endpoint, m.PublicKey, m.JoinedAt, m.KeyConfirmedAt }).ToListAsync(cancellation);
+            select new { m.AgentNo, a.Kind, m.Name, m.Endpoint, m.PublicKey, m.JoinedAt, m.KeyConfirmedAt, m.TakesOver }).ToListAsync(cancellation);
         var swarmId = row.SwarmId;
         var mutes = await (
             from u in db.Mutes.AsNoTracking()
@@ -125,7 +125,7 @@ public sealed class Rosters
             row,
             [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.PublicKey, m.JoinedAt)
             {
-                KeyConfirmedAt = m.KeyConfirmedAt,
+                KeyConfirmedAt = m.KeyConfirmedAt, TakesOver = m.TakesOver,
             })],
             RosterMutes.Of(mutes),
             loadedAt);

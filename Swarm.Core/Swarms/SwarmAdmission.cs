@@ -1,8 +1,10 @@
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Messaging.Limits;
 
 namespace Swarm.Core.Swarms;
 
@@ -10,7 +12,9 @@ namespace Swarm.Core.Swarms;
 public sealed record JoinRequestEntry(string Name, string Endpoint, string PublicKey, DateTimeOffset RequestedAt, DateTimeOffset ExpiresAt);
 
 /// <summary>Lets agents into swarms by invite (ASP §6.3, §8.2), at the master's side, and keeps those who wait for its approval.</summary>
-public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDirectory directory, SwarmNotices notices, TimeProvider time)
+public sealed class SwarmAdmission(
+    Decisions decisions, Rosters rosters, AgentDirectory directory, SwarmNotices notices, RateLimiter limits, NpgsqlDataSource database,
+    AgentOptions options, TimeProvider time)
 {
     /// <summary>The most that wait for approval, or were rejected, in one swarm.</summary>
     public const int RequestsMax = 1_000;
@@ -22,9 +26,77 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
     public const int MembersMax = 20_000;
 
     /// <summary>Admits a peer that asked at the door of <paramref name="host"/>, which must be the swarm's master.</summary>
-    /// <exception cref="SwarmException">In the order of ASP §6.3: token, swarm, signature, claims, expiry, revocation, uses; then the applicant's key.</exception>
-    public Task<JoinOutcome> AdmitAsync(AgentProfile host, JoinApplication application, CancellationToken cancellation) =>
-        AdmitAsync(host, InviteToken.Parse(application.Token), application.Name, () => Read(application), cancellation);
+    /// <exception cref="SwarmException">In the order of ASP §6.3: token, swarm, signature, claims, expiry, revocation, uses; then the applicant's key and its proof.</exception>
+    public Task<JoinOutcome> AdmitAsync(AgentProfile host, JoinApplication application, CancellationToken cancellation)
+    {
+        var token = InviteToken.Parse(application.Token);
+        return application.Proof is { IsRepeat: true } proof
+            ? RepeatAsync(host, token.SwarmId, application, proof, cancellation)
+            : AdmitAsync(host, token, application.Name, roster => Read(roster, application), cancellation);
+    }
+
+    /// <summary>
+    /// Tells a member how its swarm stands (ASP §10.6, W-13). Its pinned key says that it is one, so the token is only asked which swarm is meant, any
+    /// member here may answer, and nobody is admitted. A member that names another key now has that one from then on (W-23).
+    /// </summary>
+    private async Task<JoinOutcome> RepeatAsync(
+        AgentProfile host, SwarmId swarm, JoinApplication application, JoinProof proof, CancellationToken cancellation)
+    {
+        var roster = CheckRepeat(await rosters.GetFreshAsync(swarm, cancellation), host, swarm, application, proof);
+        if (limits.Take(RateKey.Sender(roster.Find(application.Name)!.Agent)) is { IsAllowed: false })
+        {
+            throw new SwarmException(SwarmError.RateLimited);
+        }
+
+        if (application.PublicKey != Convert.ToBase64String(roster.Find(application.Name)!.RawKey))
+        {
+            var key = PublicKeyText.Parse(application.PublicKey).Export(KeyBlobFormat.RawPublicKey);
+            roster = await decisions.RunAsync(
+                $"{application.Name} has another key in swarm {swarm}, by the word of its old one",
+                async scope =>
+                {
+                    await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
+                    var current = CheckRepeat(await rosters.ReadAsync(scope.Db, swarm, cancellation), host, swarm, application, proof);
+                    var member = current.Find(application.Name)!;
+                    if (member.Kind == AgentKind.Remote)
+                    {
+                        await RosterChanges.RekeyAsync(scope, current.SwarmNo, member, key, time.GetUtcNow(), cancellation);
+                    }
+
+                    return (await rosters.ReadAsync(scope.Db, swarm, cancellation))!;
+                },
+                cancellation);
+        }
+
+        return Accepted(roster) with { MasterChanges = await ReadMasterChangesAsync(roster.SwarmNo, cancellation) };
+    }
+
+    private Roster CheckRepeat(Roster? roster, AgentProfile host, SwarmId swarm, JoinApplication application, JoinProof proof)
+    {
+        if (roster?.Find(host.Id) is not { } asked)
+        {
+            throw new SwarmException(SwarmError.UnknownSwarm, $"Swarm '{swarm}' not found");
+        }
+
+        var member = roster.Find(application.Name) ?? throw new SwarmException(SwarmError.NotAMember, reason: "not_a_member");
+        return proof.Verifies(member.Key, asked.Name, application, time.GetUtcNow())
+            ? roster
+            : throw new SwarmException(SwarmError.InvalidSignature, "The proof does not verify with the key that is known of the member");
+    }
+
+    private async Task<IReadOnlyList<byte[]>> ReadMasterChangesAsync(long swarmNo, CancellationToken cancellation)
+    {
+        await using var command = database.CreateCommand("select wire from master_changes where swarm_no = $1 order by at");
+        command.Parameters.Add(new() { Value = swarmNo });
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var changes = new List<byte[]>();
+        while (await reader.ReadAsync(cancellation))
+        {
+            changes.Add(reader.GetFieldValue<byte[]>(0));
+        }
+
+        return changes;
+    }
 
     /// <summary>Admits an agent of this node into a swarm whose master is an agent of this node as well.</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.RemoteMaster"/>, or as for a peer.</exception>
@@ -40,7 +112,7 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
 
         return await AdmitAsync(
             host, token, applicant.Name,
-            () => new(applicant.Id.Value, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey)), cancellation);
+            _ => new(applicant.Id.Value, applicant.Endpoint, applicant.PublicKey.Export(KeyBlobFormat.RawPublicKey)), cancellation);
     }
 
     /// <summary>Who waits, in the order of their names, after <paramref name="after"/>. Only the master sees it.</summary>
@@ -84,7 +156,7 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
                 throw new SwarmException(SwarmError.UnknownRequest, "The agent that asked is revoked.");
             }
 
-            await AddMemberAsync(scope, roster, invite, name, () => new(request.AgentNo, request.Endpoint, request.PublicKey), cancellation);
+            await AddMemberAsync(scope, roster, invite, name, _ => new(request.AgentNo, request.Endpoint, request.PublicKey), cancellation);
         },
         cancellation);
 
@@ -124,7 +196,7 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
         AgentProfile host,
         InviteToken token,
         string name,
-        Func<Applicant> read,
+        Func<Roster, Applicant> read,
         CancellationToken cancellation)
     {
         // Cheap refusals first, without a transaction; everything is checked again under the lock.
@@ -165,7 +237,7 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
 
     /// <summary>Stores one request for each name; a repeat updates nothing, and one that was rejected is told so (ASP §8.2, W-16).</summary>
     private async Task<JoinOutcome> WaitAsync(
-        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Applicant> read, CancellationToken cancellation)
+        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Roster, Applicant> read, CancellationToken cancellation)
     {
         var pending = new JoinOutcome(true, roster.Id, roster.Name, []);
         switch (await FindRequestAsync(scope, roster, name, cancellation))
@@ -181,7 +253,7 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
             throw new SwarmException(SwarmError.TokenExhausted, reason: "max_uses_exceeded");
         }
 
-        var applicant = read();
+        var applicant = read(roster);
         CheckRoom(roster, name);
         if (roster.Members.Any(m => m.RawKey.AsSpan().SequenceEqual(applicant.PublicKey)))
         {
@@ -272,10 +344,10 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
 
     /// <summary>Uses the invite up, adds the member, and tells: the master's inbox of one from elsewhere, and every remote member (ASP §10.2).</summary>
     private async Task<Roster> AddMemberAsync(
-        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Applicant> read, CancellationToken cancellation)
+        DecisionScope scope, Roster roster, InviteRow invite, string name, Func<Roster, Applicant> read, CancellationToken cancellation)
     {
         await SpendAsync(scope, invite, cancellation);
-        var applicant = read();
+        var applicant = read(roster);
         CheckRoom(roster, name);
         var now = time.GetUtcNow();
         var no = applicant.AgentNo
@@ -316,13 +388,21 @@ public sealed class SwarmAdmission(Decisions decisions, Rosters rosters, AgentDi
 
     private static SwarmException KeyIsMember() => new(SwarmError.AlreadyMember, "An agent with this key is a member under another name.");
 
-    /// <summary>It never becomes one of our own agents, because nothing in a join proves that the applicant holds the key (ADR 0004).</summary>
-    private static Applicant Read(JoinApplication application)
+    /// <summary>It never becomes one of our own agents: a join need not prove that the applicant holds the key (ADR 0004).</summary>
+    private Applicant Read(Roster roster, JoinApplication application)
     {
-        var key = PublicKeyText.Parse(application.PublicKey).Export(KeyBlobFormat.RawPublicKey);
-        return Agents.IsValidEndpoint(application.Endpoint)
-            ? new(null, application.Endpoint, key)
-            : throw new SwarmException(SwarmError.InvalidRequest, "The endpoint is not an https URL.");
+        var key = PublicKeyText.Parse(application.PublicKey);
+        if (!Agents.IsValidEndpoint(application.Endpoint))
+        {
+            throw new SwarmException(SwarmError.InvalidRequest, "The endpoint is not an https URL.");
+        }
+
+        if (application.Proof is { } proof ? !proof.Verifies(key, roster.Master!.Name, application, time.GetUtcNow()) : options.RequireJoinProof)
+        {
+            throw new SwarmException(SwarmError.InvalidSignature, "This node asks who joins to prove that it holds the key (member swarm_proof)");
+        }
+
+        return new(null, application.Endpoint, key.Export(KeyBlobFormat.RawPublicKey));
     }
 
     private static JoinOutcome Accepted(Roster roster) => new(false, roster.Id, roster.Name, [.. roster.Members.Select(m => m.ToEntry())]);

@@ -90,7 +90,7 @@ public sealed partial class SwarmEvents(
                 await RememberAsync(scope, roster, message, cancellation);
             }
 
-            await ApplyAsync(scope, roster, change, message.SentAt, listener, cancellation);
+            await ApplyAsync(scope, roster, change, message, listener, cancellation);
         }
 
         return result;
@@ -203,12 +203,12 @@ public sealed partial class SwarmEvents(
     }
 
     private async Task ApplyAsync(
-        DecisionScope scope, Roster roster, LifecycleChange change, DateTimeOffset sentAt, string listener, CancellationToken cancellation)
+        DecisionScope scope, Roster roster, LifecycleChange change, PendingMessage message, string listener, CancellationToken cancellation)
     {
         switch (change)
         {
             case LifecycleChange.Admit admit:
-                await introductions.AdmitAsync(scope, roster, admit, sentAt, listener, cancellation);
+                await introductions.AdmitAsync(scope, roster, admit, message.SentAt, listener, cancellation);
                 break;
             case LifecycleChange.Remove remove:
                 await introductions.ForgetAsync(scope, roster.SwarmNo, remove.Name, cancellation);
@@ -220,7 +220,7 @@ public sealed partial class SwarmEvents(
                 break;
             case LifecycleChange.Crown crown:
                 await introductions.ForgetAsync(scope, roster.SwarmNo, null, cancellation);
-                await RosterChanges.CrownAsync(scope, roster, crown.Successor, cancellation);
+                await RosterChanges.CrownAsync(scope, roster, crown.Successor, message.SentAt, message.Envelope.Wire, cancellation);
                 break;
             case LifecycleChange.Configure configure:
                 await scope.Db.Swarms.Where(s => s.SwarmNo == roster.SwarmNo).ExecuteUpdateAsync(
@@ -233,30 +233,13 @@ public sealed partial class SwarmEvents(
                 await RosterChanges.DissolveAsync(scope, roster, time.GetUtcNow(), cancellation);
                 break;
             case LifecycleChange.Rekey rekey:
-                await RekeyAsync(scope, roster.SwarmNo, rekey, cancellation);
+                await RosterChanges.RekeyAsync(scope, roster.SwarmNo, rekey.Of, rekey.PublicKey, time.GetUtcNow(), cancellation);
                 break;
             case LifecycleChange.Move move:
                 await scope.Db.Members.Where(m => m.SwarmNo == roster.SwarmNo && m.AgentNo == move.Of.Agent.Value)
                     .ExecuteUpdateAsync(s => s.SetProperty(m => m.Endpoint, move.Endpoint), cancellation);
                 break;
         }
-    }
-
-    /// <summary>A key that this node knows as another agent's is not taken over: its messages would count as this one's.</summary>
-    private async Task RekeyAsync(DecisionScope scope, long swarmNo, LifecycleChange.Rekey rekey, CancellationToken cancellation)
-    {
-        var no = rekey.Of.Agent.Value;
-        var key = rekey.PublicKey;
-        if (await scope.Db.Agents.AnyAsync(a => a.AgentNo != no && a.PublicKey == key, cancellation)
-            || await scope.Db.Members.AnyAsync(m => m.SwarmNo == swarmNo && m.AgentNo != no && m.PublicKey == key, cancellation))
-        {
-            return;
-        }
-
-        var now = time.GetUtcNow();
-        await scope.Db.Agents.Where(a => a.AgentNo == no).ExecuteUpdateAsync(s => s.SetProperty(a => a.PublicKey, key), cancellation);
-        await scope.Db.Members.Where(m => m.SwarmNo == swarmNo && m.AgentNo == no)
-            .ExecuteUpdateAsync(s => s.SetProperty(m => m.PublicKey, key).SetProperty(m => m.KeyConfirmedAt, now), cancellation);
     }
 
     private async Task<bool> IsKnownAsync(PendingMessage message, CancellationToken cancellation)

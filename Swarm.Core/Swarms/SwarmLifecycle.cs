@@ -13,7 +13,7 @@ public sealed record SwarmSettings(bool AllowMemberInvite, bool RequireApproval)
 public sealed record IssuedInvite(string Url, string TokenHash, DateTimeOffset? ExpiresAt, int? MaxUses);
 
 /// <summary>What members do to a swarm: create, invite, leave, kick, transfer, dissolve (ASP §10). Joining is in <see cref="SwarmAdmission"/>.</summary>
-public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedKeys keys, SwarmNotices notices, TimeProvider time)
+public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedKeys keys, SwarmNotices notices, AgentOptions options, TimeProvider time)
 {
     /// <summary>The longest name of a swarm, in characters (ASP §8.2).</summary>
     public const int NameLengthMax = 256;
@@ -190,7 +190,7 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
     /// <summary>
     /// Makes another member the master, if it accepts (ASP §10.6). Until then nothing changes; from then on the new one decides.
     /// </summary>
-    /// <param name="offer">Asks a member that lives elsewhere; true when it accepted. An agent that this node signs for accepts, one that signs for itself does not.</param>
+    /// <param name="offer">Asks a member that lives elsewhere; true when it accepted. Of this node's agents, those accept that it signs for, as <see cref="AgentOptions.MasterOffers"/> says.</param>
     /// <exception cref="SwarmException">
     /// <see cref="SwarmError.NotMaster"/>, <see cref="SwarmError.NotAMember"/> for the successor, <see cref="SwarmError.TransferDeclined"/>,
     /// <see cref="SwarmError.KeyNotHeld"/>: the master signs for itself, so it must announce the transfer itself.
@@ -201,9 +201,25 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
         var roster = await GetAsMemberAsync(by, swarm, cancellation);
         var (master, chosen) = ChooseSuccessor(roster, by, successor);
         var key = await keys.OpenAsync(by, cancellation);
-        if (!(chosen.Kind == AgentKind.Remote ? await offer(notices.Offer(key, roster, master, chosen), chosen, cancellation) : chosen.Kind == AgentKind.Hosted))
+        if (!(chosen.Kind == AgentKind.Remote
+                ? await offer(notices.Offer(key, roster, master, chosen), chosen, cancellation)
+                : chosen.Kind == AgentKind.Hosted && (options.MasterOffers == MasterOffers.Accept || chosen.TakesOver)))
         {
-            throw new SwarmException(SwarmError.TransferDeclined);
+            if (chosen.Kind == AgentKind.Hosted)
+            {
+                await decisions.RunAsync(
+                    $"swarm {swarm} offered by {by.Name} to {successor}",
+                    async scope =>
+                    {
+                        await notices.LeaveOfferAsync(scope, key, roster, master, chosen, cancellation);
+                        return true;
+                    },
+                    cancellation);
+            }
+
+            throw new SwarmException(
+                SwarmError.TransferDeclined,
+                $"{SwarmError.TransferDeclined.Meaning} The offer is in its inbox. It may have to agree first (on a Swarm node: swarm agree); then transfer again.");
         }
 
         // Accepted: not to be given up because the caller hangs up.
@@ -219,12 +235,36 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
                     throw new SwarmException(SwarmError.NotAMember, "The member that accepted has left meanwhile.");
                 }
 
-                await RosterChanges.CrownAsync(scope, current, member, CancellationToken.None);
-                await notices.MasterChangedAsync(scope, key, current, old, member, CancellationToken.None);
+                var now = time.GetUtcNow();
+                var wire = await notices.MasterChangedAsync(scope, key, current, old, member, now, CancellationToken.None);
+                await RosterChanges.CrownAsync(scope, current, member, now, wire, CancellationToken.None);
                 return true;
             },
             CancellationToken.None);
         return roster;
+    }
+
+    /// <summary>Says whether the agent becomes the master when the master offers it (ASP §10.6), where the node asks its agents: <see cref="MasterOffers.Ask"/>.</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.UnknownSwarm"/>; <see cref="SwarmError.KeyNotHeld"/>: the node could not announce joins for it.</exception>
+    public async Task AgreeAsync(AgentProfile agent, SwarmId swarm, bool takesOver, CancellationToken cancellation)
+    {
+        var roster = await GetAsMemberAsync(agent, swarm, cancellation);
+        if (agent.Kind != AgentKind.Hosted)
+        {
+            throw new SwarmException(SwarmError.KeyNotHeld, "An agent that signs for itself answers offers itself.");
+        }
+
+        await decisions.RunAsync(
+            $"{agent.Name} {(takesOver ? "agrees" : "does not agree")} to become the master of swarm {swarm}",
+            async scope =>
+            {
+                await scope.LockSwarmAsync(roster.SwarmNo, cancellation);
+                return await scope.Db.Members.Where(m => m.SwarmNo == roster.SwarmNo && m.AgentNo == agent.Id.Value)
+                    .ExecuteUpdateAsync(s => s.SetProperty(m => m.TakesOver, takesOver), cancellation) == 1
+                    ? true
+                    : throw new SwarmException(SwarmError.UnknownSwarm);
+            },
+            cancellation);
     }
 
     /// <summary>Ends the swarm: everybody is told, nobody is a member any more; inboxes stay (ASP §10.6).</summary>

@@ -92,10 +92,16 @@ public sealed class SwarmNotices(HostedKeys keys, TimeProvider time)
             scope, key, roster, by, AgentName.Broadcast, Remotes(roster, by, target), $"{{\"action\":\"member_kicked\",{tail}", now, cancellation);
     }
 
-    /// <summary>Tells the remote members, the new master among them (ASP §10.6).</summary>
-    internal Task MasterChangedAsync(DecisionScope scope, Key key, Roster roster, Member old, Member successor, CancellationToken cancellation) => SendAsync(
-        scope, key, roster, old, AgentName.Broadcast, Remotes(roster, old, null),
-        $$"""{"action":"master_changed","old_master":{{Text(old.Name)}},"new_master":{{Text(successor.Name)}}}""", time.GetUtcNow(), cancellation);
+    /// <summary>Tells the remote members, the new master among them (ASP §10.6). The message is kept with the change, also where nobody is to be told.</summary>
+    internal async Task<byte[]> MasterChangedAsync(
+        DecisionScope scope, Key key, Roster roster, Member old, Member successor, DateTimeOffset now, CancellationToken cancellation)
+    {
+        var message = Sign(
+            key, roster, old, AgentName.Broadcast,
+            $$"""{"action":"master_changed","old_master":{{Text(old.Name)}},"new_master":{{Text(successor.Name)}}}""", now);
+        await SendAsync(scope, roster, old, Remotes(roster, old, null), message, now, cancellation);
+        return MessageWriter.Write(message);
+    }
 
     /// <summary>Tells the remote members that there is no swarm any more.</summary>
     internal Task DissolvedAsync(DecisionScope scope, Key key, Roster roster, Member master, string reason, CancellationToken cancellation) => SendAsync(
@@ -119,18 +125,14 @@ public sealed class SwarmNotices(HostedKeys keys, TimeProvider time)
         var settings = roster is { AllowMemberInvite: false, RequireApproval: false }
             ? ""
             : $",\"settings\":{{\"allow_member_invite\":{Word(roster.AllowMemberInvite)},\"require_approval\":{Word(roster.RequireApproval)}}}";
-        return MessageSignature.Sign(key, new()
-        {
-            MessageId = new(Guid.NewGuid()),
-            Timestamp = AspTimestamp.Format(time.GetUtcNow()),
-            SenderId = master.Name,
-            SenderEndpoint = master.Endpoint,
-            Recipient = successor.Name,
-            SwarmId = roster.Id,
-            Kind = MessageKind.System,
-            Content = $"{{\"action\":\"master_transfer\",\"swarm_id\":\"{roster.Id}\",\"new_master\":{Text(successor.Name)}{settings}}}",
-        });
+        return Sign(
+            key, roster, master, successor.Name,
+            $"{{\"action\":\"master_transfer\",\"swarm_id\":\"{roster.Id}\",\"new_master\":{Text(successor.Name)}{settings}}}", time.GetUtcNow());
     }
+
+    /// <summary>Puts the offer into the inbox of an agent of this node, which has not agreed to it yet.</summary>
+    internal Task LeaveOfferAsync(DecisionScope scope, Key key, Roster roster, Member master, Member successor, CancellationToken cancellation) =>
+        SendAsync(scope, roster, master, [successor.Agent], Offer(key, roster, master, successor), time.GetUtcNow(), cancellation);
 
     private static string Word(bool value) => value ? "true" : "false";
 
@@ -139,26 +141,32 @@ public sealed class SwarmNotices(HostedKeys keys, TimeProvider time)
 
     private static string Text(string text) => JsonSerializer.Serialize(text, Relaxed);
 
-    private static async Task SendAsync(
+    private static AspMessage Sign(Key key, Roster roster, Member sender, string to, string content, DateTimeOffset now) => MessageSignature.Sign(key, new()
+    {
+        MessageId = new(Guid.NewGuid()),
+        Timestamp = AspTimestamp.Format(now),
+        SenderId = sender.Name,
+        SenderEndpoint = sender.Endpoint,
+        Recipient = to,
+        SwarmId = roster.Id,
+        Kind = MessageKind.System,
+        Content = content,
+    });
+
+    private static Task SendAsync(
         DecisionScope scope, Key key, Roster roster, Member sender, string to, AgentId[] recipients, string content, DateTimeOffset now,
-        CancellationToken cancellation)
+        CancellationToken cancellation) => recipients.Length == 0
+        ? Task.CompletedTask
+        : SendAsync(scope, roster, sender, recipients, Sign(key, roster, sender, to, content, now), now, cancellation);
+
+    private static async Task SendAsync(
+        DecisionScope scope, Roster roster, Member sender, AgentId[] recipients, AspMessage message, DateTimeOffset now, CancellationToken cancellation)
     {
         if (recipients.Length == 0)
         {
             return;
         }
 
-        var message = MessageSignature.Sign(key, new()
-        {
-            MessageId = new(Guid.NewGuid()),
-            Timestamp = AspTimestamp.Format(now),
-            SenderId = sender.Name,
-            SenderEndpoint = sender.Endpoint,
-            Recipient = to,
-            SwarmId = roster.Id,
-            Kind = MessageKind.System,
-            Content = content,
-        });
         await using var command = new NpgsqlCommand(
             "select accept_notice($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", scope.Connection);
         foreach (var value in new object[]

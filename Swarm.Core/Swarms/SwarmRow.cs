@@ -43,6 +43,9 @@ public sealed class MemberRow
 
     /// <summary>When the pinned key was last confirmed or rotated; null: not since the join.</summary>
     public DateTimeOffset? KeyConfirmedAt { get; init; }
+
+    /// <summary>It agreed to become the master when the master offers it.</summary>
+    public bool TakesOver { get; init; }
 }
 
 /// <summary>A row of <c>invites</c>: what is counted and revoked of a token, by its SHA-256.</summary>

@@ -53,6 +53,8 @@ public sealed class CliTests : IDisposable
         [$"GET /hub/v1/swarms/{SwarmId}/requests"] = """{"swarm_id":"550e8400-e29b-41d4-a716-446655440000","pending":[{"agent_id":"bob","endpoint":"https://b/swarm","public_key":"k","requested_at":"2026-02-05T14:30:00.000Z","expires_at":"2026-02-12T14:30:00.000Z"}],"next_cursor":null}""",
         [$"POST /hub/v1/swarms/{SwarmId}/requests/bob/approve"] = $$"""{"status":"approved","swarm_id":"{{SwarmId}}","agent_id":"bob"}""",
         [$"POST /hub/v1/swarms/{SwarmId}/requests/bob/reject"] = $$"""{"status":"rejected","swarm_id":"{{SwarmId}}","agent_id":"bob"}""",
+        [$"POST /hub/v1/swarms/{SwarmId}/agree"] = $$"""{"status":"agreed","swarm_id":"{{SwarmId}}","agent_id":"alice"}""",
+        [$"POST /hub/v1/swarms/{SwarmId}/sync"] = $$"""{"status":"synced","swarm_id":"{{SwarmId}}","name":"team","master":"bob","member_count":2}""",
         [$"POST /hub/v1/swarms/{SwarmId}/transfer"] = $$"""{"status":"transferred","swarm_id":"{{SwarmId}}","old_master":"alice","new_master":"bob"}""",
         [$"POST /hub/v1/swarms/{SwarmId}/dissolve"] = $$"""{"status":"dissolved","swarm_id":"{{SwarmId}}","name":"research"}""",
         [$"DELETE /hub/v1/swarms/{SwarmId}/invites/{JwtHash}"] = "",
@@ -100,6 +102,8 @@ public sealed class CliTests : IDisposable
         { "approve -a bob", "status swarm_id agent_id" },
         { "approve -a bob --reject", "status swarm_id agent_id" },
         { "transfer -a bob", "status swarm_id old_master new_master" },
+        { "agree", "status swarm_id agent_id" },
+        { "sync", "status swarm_id name master member_count" },
         { "dissolve", "status swarm_id name" },
         { $"revoke -t {Jwt}", "status swarm_id token_hash" },
         { $"revoke -t swarm://{SwarmId}@h?token={Jwt}", "status swarm_id token_hash" },
@@ -206,6 +210,7 @@ public sealed class CliTests : IDisposable
 
     [Fact]
     [Conforms("ASP-95")]
+    [Refuses("W-10")]
     public async Task Messages_that_could_not_be_shown_stay_unread()
     {
         await using var peer = await HubPeer.StartAsync(Answers);
@@ -246,6 +251,7 @@ public sealed class CliTests : IDisposable
     [InlineData(true, "␛[2Jhi")]
     [InlineData(false, "\u001b[2Jhi")]
     [Conforms("ASP-95")]
+    [Refuses("W-10")]
     public async Task A_person_gets_no_control_sequences_and_a_script_gets_the_text_as_it_is(bool person, string shown)
     {
         await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
@@ -255,6 +261,23 @@ public sealed class CliTests : IDisposable
         cli.OutIsTerminal = person;
         await cli.RunAsync(peer.Url, "messages", "--no-mark-read");
         Assert.Contains(shown, cli.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Refuses("W-10")]
+    public async Task Markup_in_a_text_is_text_and_the_message_is_marked_after_it_was_shown()
+    {
+        await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
+        {
+            ["GET /hub/v1/agents/alice/inbox"] = $$"""{"messages":[{{HubPeer.Item(1, "[/x] [bold]gone?[/] [red")}}]}""",
+            ["POST /hub/v1/agents/alice/inbox/read"] = """{"updated":1}""",
+        });
+        int? askedWhenShown = null;
+        cli.OutIsTerminal = true;
+        cli.OnOutput = text => askedWhenShown ??= text.Contains("gone?", StringComparison.Ordinal) ? peer.Seen.Count : null;
+        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "messages"));
+        Assert.Contains("\n[/x] [bold]gone?[/] [red\n", cli.Out, StringComparison.Ordinal);
+        Assert.Equal((1, 2), (askedWhenShown, peer.Seen.Count));
     }
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed class ParsingTests : IDisposable
         "init", "create", "invite", "join", "leave", "kick", "list", "send", "messages", "inbox", "status", "agent", "agent create",
         "agent list", "agent show",
         "agent import", "agent revoke", "agent token", "agent token new", "agent token list", "agent token revoke", "agent enrolment",
-        "backup", "doctor", "config", "purge", "export", "import", "approve", "revoke", "transfer", "dissolve", "sent", "mute", "unmute",
+        "backup", "doctor", "config", "purge", "export", "import", "approve", "revoke", "transfer", "agree", "sync", "dissolve", "sent", "mute", "unmute",
     ];
 
     [Theory]
@@ -114,6 +114,7 @@ public sealed class ParsingTests : IDisposable
 
     [Fact]
     [Conforms("ASP-95")]
+    [Refuses("W-30")]
     public async Task With_json_an_error_is_one_object_on_standard_output()
     {
         Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(null, "kick", "--json"));

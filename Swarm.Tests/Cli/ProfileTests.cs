@@ -16,6 +16,7 @@ public sealed class ProfileTests : IDisposable
 
     [Fact]
     [Conforms("ASP-88")]
+    [Refuses("W-29")]
     public async Task Init_keeps_the_token_where_only_its_owner_reads_it()
     {
         await using var peer = await HubPeer.StartAsync(CliTests.Answers);

@@ -157,6 +157,7 @@ public sealed class WatchTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-80")]
+    [Refuses("W-04")]
     public void A_notice_holds_no_word_that_a_sender_chose()
     {
         Assert.Equal("[swarm] 1 new message from unknown (#1)", TmuxReaction.Notice([Message(1, "x; rm -rf / #")]));

@@ -32,6 +32,10 @@ public sealed class ConformanceMatrixTests
     public void Every_test_of_a_feature_says_by_what_it_shows_it() =>
         Assert.Empty(TestsByFeature().Values.SelectMany(tests => tests).Where(test => test.By is null).Select(test => test.Name).Distinct());
 
+    [Fact]
+    public void Every_weakness_of_the_reference_has_a_test_that_attacks_it() =>
+        Assert.Equal(Weaknesses.Ids, Weaknesses.Tests.Select(tests => tests.Key).Order(StringComparer.Ordinal));
+
     private static SortedDictionary<string, List<(string Name, By? By)>> TestsByFeature()
     {
         var tests = new SortedDictionary<string, List<(string, By?)>>(StringComparer.Ordinal);
@@ -67,25 +71,6 @@ public sealed class ConformanceMatrixTests
 
             """);
         AppendTable(page, "Agent Swarm Protocol 0.1.0", ConformanceFeatures.AgentSwarm, tests);
-        AppendLeftOut(page);
-        AppendTable(page.Append('\n'), "A1 2.8.0", ConformanceFeatures.A1, tests);
-        return page.ToString();
-    }
-
-    private static void AppendTable(StringBuilder page, string title, IReadOnlyList<Feature> features, SortedDictionary<string, List<(string Name, By? By)>> tests)
-    {
-        page.Append($"## {title}\n\n| Feature | What | Level | Shown by | Tests |\n|---|---|---|---|---|\n");
-        foreach (var feature in features)
-        {
-            var found = tests.GetValueOrDefault(feature.Id, []);
-            page.Append("| ").Append(feature.Id).Append(" | ").Append(feature.What).Append(" | ").Append(feature.Level).Append(" | ")
-                .AppendJoin(", ", found.Select(test => test.By).Distinct().Order().Select(NameOf)).Append(" | ")
-                .AppendJoin("<br>", found.Select(test => test.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`")).Append(" |\n");
-        }
-    }
-
-    private static void AppendLeftOut(StringBuilder page)
-    {
         page.Append(
             """
 
@@ -98,6 +83,22 @@ public sealed class ConformanceMatrixTests
         foreach (var (id, what, instead) in ConformanceFeatures.LeftOut)
         {
             page.Append("| ").Append(id).Append(" | ").Append(what).Append(" | ").Append(instead).Append(" |\n");
+        }
+
+        AppendTable(page.Append(Weaknesses.Render()).Append('\n'), "A1 2.8.0", ConformanceFeatures.A1, tests);
+        return page.ToString();
+    }
+
+    private static void AppendTable(
+        StringBuilder page, string title, IReadOnlyList<Feature> features, SortedDictionary<string, List<(string Name, By? By)>> tests)
+    {
+        page.Append($"## {title}\n\n| Feature | What | Level | Shown by | Tests |\n|---|---|---|---|---|\n");
+        foreach (var feature in features)
+        {
+            var found = tests.GetValueOrDefault(feature.Id, []);
+            page.Append("| ").Append(feature.Id).Append(" | ").Append(feature.What).Append(" | ").Append(feature.Level).Append(" | ")
+                .AppendJoin(", ", found.Select(test => test.By).Distinct().Order().Select(NameOf)).Append(" | ")
+                .AppendJoin("<br>", found.Select(test => test.Name).Order(StringComparer.Ordinal).Select(name => $"`{name}`")).Append(" |\n");
         }
     }
 

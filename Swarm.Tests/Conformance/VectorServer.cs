@@ -52,24 +52,25 @@ internal sealed partial class VectorServer : IAsyncDisposable
     }
 
     /// <summary>Sends the vector's request; to the default agent's door, as its path says.</summary>
-    public Task<DoorAnswer> SendAsync(Vector vector)
+    public Task<DoorAnswer> SendAsync(Vector vector) => SendAsync(Node.Http, vector.Json.GetProperty("request"));
+
+    /// <summary>Sends a request of a vector, or one step of a sequence, to any server.</summary>
+    public static Task<DoorAnswer> SendAsync(HttpClient http, JsonElement request)
     {
-        var request = vector.Json.GetProperty("request");
         var method = new HttpMethod(request.GetProperty("method").GetString()!);
         var path = request.GetProperty("path").GetString()!;
-        return BodyOf(request) is { } body ? Node.Http.PostAsync(path, body, ContentTypeOf(request)) : Node.Http.SendAsync(method, path);
+        return BodyOf(request) is { } body && method == HttpMethod.Post ? http.PostAsync(path, body, ContentTypeOf(request)) : http.SendAsync(method, path);
     }
 
     /// <summary>Sends each step of a sequence and compares its answer.</summary>
-    public async Task RunStepsAsync(Vector vector)
+    public Task RunStepsAsync(Vector vector) => RunStepsAsync(Node.Http, vector);
+
+    /// <summary>The same at any server.</summary>
+    public static async Task RunStepsAsync(HttpClient http, Vector vector)
     {
         foreach (var step in vector.Json.GetProperty("steps").EnumerateArray())
         {
-            var method = new HttpMethod(step.GetProperty("method").GetString()!);
-            var answer = BodyOf(step) is { } body && method == HttpMethod.Post
-                ? await Node.Http.PostAsync(step.GetProperty("path").GetString()!, body, ContentTypeOf(step))
-                : await Node.Http.SendAsync(method, step.GetProperty("path").GetString()!);
-            AssertExpected(vector, step, answer);
+            AssertExpected(vector, step, await SendAsync(http, step));
         }
     }
 

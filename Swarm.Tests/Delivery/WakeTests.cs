@@ -191,6 +191,7 @@ public sealed class WakeWorkerTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("ASP-75", "ASP-80")]
+    [Refuses("W-04")]
     public async Task The_worker_posts_signed_ids_to_a_webhook_and_the_protocols_body_with_the_secret()
     {
         var hang = new TaskCompletionSource();

@@ -1,3 +1,4 @@
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Infrastructure;
 
 namespace Swarm.Tests.Delivery;
@@ -9,6 +10,7 @@ public sealed class WorkerTests(PostgresFixture postgres)
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     [Fact]
+    [Refuses("W-27")]
     public async Task The_worker_expires_what_was_not_delivered_in_time_and_nothing_else()
     {
         await using var node = await NodeHost.StartAsync(postgres);

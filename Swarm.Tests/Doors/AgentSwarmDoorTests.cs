@@ -97,6 +97,7 @@ public sealed class AgentSwarmDoorTests(DoorFixture fixture)
 
     [Fact]
     [Conforms("ASP-28")]
+    [Refuses("W-08")]
     public async Task A_reused_id_with_other_content_is_refused_and_another_senders_same_id_is_another_message()
     {
         var id = Guid.NewGuid();

@@ -27,6 +27,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
     [InlineData("signature", 401, "INVALID_SIGNATURE")]
     [InlineData("recipient", 403, "NOT_AUTHORIZED")]
     [Conforms("ASP-30", "ASP-38", "ASP-09")]
+    [Refuses("W-01")]
     public async Task The_first_failed_check_decides(string check, int status, string? code)
     {
         string[] order = ["shape", "time", "swarm", "sender", "signature", "recipient"];
@@ -62,6 +63,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
     [InlineData("9999-12-31T23:59:59.999Z")]
     [InlineData("0001-01-01T00:00:00.000Z")]
     [Conforms("ASP-06", "ASP-43")]
+    [Refuses("W-07")]
     public async Task A_time_that_is_none_or_far_away_is_refused(string timestamp)
     {
         var answer = await _world.PostRefusedAsync(_world.FromBob(m => m with { Timestamp = timestamp }));
@@ -76,6 +78,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
     [InlineData("aliceé")]
     [InlineData("bob")]
     [Conforms("ASP-30")]
+    [Refuses("W-01")]
     public async Task A_recipient_other_than_the_agent_of_the_door_is_refused(string recipient)
     {
         var answer = await _world.PostRefusedAsync(_world.FromBob(m => m with { Recipient = recipient }));
@@ -92,6 +95,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
 
     [Fact]
     [Conforms("ASP-11")]
+    [Refuses("W-06")]
     public async Task A_forgery_by_moving_text_between_fields_is_refused()
     {
         // The shape of COL-01, with a signer that is a member here and a door that the original was not meant for.
@@ -147,6 +151,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
 
     [Fact]
     [Conforms("ASP-42")]
+    [Refuses("W-21")]
     public async Task Content_may_have_a_mebibyte_of_UTF8_and_not_one_byte_more()
     {
         var answer = await _world.PostAsync(_world.FromBob(m => m with { Content = new string('a', 1024 * 1024) }));
@@ -173,6 +178,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
 
     [Fact]
     [Conforms("ASP-42")]
+    [Refuses("W-21")]
     public async Task A_body_may_have_two_mebibytes_and_not_one_byte_more()
     {
         var wire = _world.FromBob();
@@ -187,6 +193,7 @@ public sealed class AgentSwarmRefusalTests(DoorFixture fixture)
     [InlineData(33, 422)]
     [InlineData(1000, 422)]
     [Conforms("ASP-42")]
+    [Refuses("W-21")]
     public async Task Nesting_may_be_32_deep(int depth, int status)
     {
         // The message is the first level and its member the second.

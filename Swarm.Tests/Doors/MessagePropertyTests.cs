@@ -19,6 +19,7 @@ public sealed class MessagePropertyTests(PostgresFixture postgres, ITestOutputHe
 
     [Fact]
     [Conforms("ASP-09", "ASP-29", "ASP-30", "ASP-42", "ASP-43")]
+    [Refuses("W-01", "W-25")]
     public async Task No_input_gives_a_500_and_no_refusal_leaves_a_row()
     {
         var seed = Seed.Take(output);

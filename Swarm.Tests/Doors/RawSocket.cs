@@ -47,6 +47,37 @@ internal static class RawSocket
         }
     }
 
+    /// <summary>Sends a whole request as it is, and reads one answer of a connection that stays open.</summary>
+    /// <returns>Head and body.</returns>
+    public static async Task<byte[]> ExchangeAsync(Uri server, byte[] request)
+    {
+        using var timeout = new CancellationTokenSource(AnswerWithin);
+        using var client = new TcpClient();
+        await client.ConnectAsync(server.Host, server.Port, timeout.Token);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(request, timeout.Token);
+        using var answer = new MemoryStream();
+        var buffer = new byte[16 * 1024];
+        for (long? end = null; end is null || answer.Length < end;)
+        {
+            var count = await stream.ReadAsync(buffer, timeout.Token);
+            if (count == 0)
+            {
+                break;
+            }
+
+            answer.Write(buffer, 0, count);
+            var text = Encoding.Latin1.GetString(answer.GetBuffer(), 0, (int)answer.Length);
+            if (end is null && text.IndexOf("\r\n\r\n", StringComparison.Ordinal) is var head and >= 0)
+            {
+                var length = text[..head].Split("\r\n").FirstOrDefault(h => h.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase));
+                end = head + 4 + (length is null ? 0 : long.Parse(length.Split(':')[1]));
+            }
+        }
+
+        return answer.ToArray();
+    }
+
     private static async Task<string> ReadAsync(NetworkStream stream, CancellationToken cancellation)
     {
         var answer = new MemoryStream();

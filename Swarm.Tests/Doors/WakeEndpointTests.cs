@@ -44,14 +44,17 @@ public sealed class WakeEndpointTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-78", "ASP-80")]
+    [Refuses("W-04")]
     public async Task A_wrong_secret_is_refused_and_wakes_nobody()
     {
         await using var node = await StartAsync(new() { ["Enabled"] = "true", ["Secret"] = "open-sesame" });
+        var before = await TableState.ReadAsync(node.Database);
         foreach (var wrong in new[] { null, "", "open-sesam", "open-sesame ", "OPEN-SESAME", new string('x', 10_000) })
         {
             Assert.Equal((403, """{"status":"error","detail":"The wake secret is missing or wrong."}"""), await PostAsync(node, Body, wrong));
         }
 
+        Assert.Equal(before, await TableState.ReadAsync(node.Database));
         Assert.Equal(202, (await PostAsync(node, Body, "open-sesame")).Code);
         Assert.False(WakeEndpoint.IsSecret(null, "x"));
         Assert.True(WakeEndpoint.IsSecret(null, ""));
@@ -72,6 +75,7 @@ public sealed class WakeEndpointTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-78", "ASP-81")]
+    [Refuses("W-30")]
     public async Task An_active_session_is_left_alone_as_long_as_it_is_fresh_and_the_file_is_read_each_time()
     {
         await using var node = await StartAsync(new() { ["Enabled"] = "true", ["SessionFile"] = Session, ["SessionTimeoutMinutes"] = "30" });
@@ -101,6 +105,7 @@ public sealed class WakeEndpointTests(PostgresFixture postgres) : IAsyncLifetime
     [InlineData("{\"session_id\":\"s\",\"state\":\"active\",\"started_at\":\"yesterday\",\"last_active\":\"2026-01-01T00:00:00Z\"}")]
     [InlineData("{\"session_id\":7,\"state\":\"active\",\"started_at\":\"2026-01-01T00:00:00Z\",\"last_active\":\"2026-01-01T00:00:00Z\"}")]
     [Conforms("ASP-81", "ASP-108")]
+    [Refuses("W-25")]
     public async Task A_broken_session_file_counts_as_absent_and_stays_where_it_is(string text)
     {
         await using var node = await StartAsync(new() { ["Enabled"] = "true", ["SessionFile"] = Session });
@@ -113,6 +118,7 @@ public sealed class WakeEndpointTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-81")]
+    [Refuses("W-25")]
     public async Task A_session_may_be_resumed_when_it_is_not_idle_and_fresh_and_times_without_a_zone_are_UTC()
     {
         await File.WriteAllTextAsync(
@@ -131,6 +137,7 @@ public sealed class WakeEndpointTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-79", "ASP-80")]
+    [Refuses("W-04", "W-20")]
     public async Task Wakes_during_one_invocation_lead_to_exactly_one_more_and_only_a_clean_name_is_typed()
     {
         // A tmux that waits at its first call until it is let go, and writes down how it was called.

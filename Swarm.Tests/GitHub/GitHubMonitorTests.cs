@@ -139,6 +139,7 @@ public sealed class GitHubMonitorTests(PostgresFixture postgres) : IAsyncLifetim
 
     [Fact]
     [Conforms("ASP-103")]
+    [Refuses("W-31")]
     public async Task Everything_is_read_page_by_page_also_when_many_things_have_one_time()
     {
         await PollAsync();
@@ -334,6 +335,7 @@ public sealed class GitHubMonitorTests(PostgresFixture postgres) : IAsyncLifetim
 
     [Fact]
     [Conforms("ASP-103")]
+    [Refuses("W-31")]
     public async Task A_notice_that_cannot_be_sent_is_sent_later()
     {
         await PollAsync();
@@ -356,6 +358,7 @@ public sealed class GitHubMonitorTests(PostgresFixture postgres) : IAsyncLifetim
 
     [Fact]
     [Conforms("ASP-102", "ASP-103")]
+    [Refuses("W-31")]
     public async Task A_worker_that_dies_between_sending_and_knowing_it_sends_nothing_twice()
     {
         await PollAsync();
@@ -410,6 +413,7 @@ public sealed class GitHubMonitorTests(PostgresFixture postgres) : IAsyncLifetim
 
     [Fact]
     [Conforms("ASP-102")]
+    [Refuses("W-31")]
     public async Task A_coordinator_is_not_told_what_it_did_itself_and_an_edited_comment_is_told_again()
     {
         _options.Users.Team.Add("ALICE");

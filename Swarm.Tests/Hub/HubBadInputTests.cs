@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Infrastructure;
 using Xunit.Abstractions;
 
@@ -10,11 +11,6 @@ namespace Swarm.Tests.Hub;
 [Collection(PostgresCollection.Name)]
 public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper output) : IAsyncLifetime
 {
-    private static readonly string[] Tables =
-    [
-        "agents", "swarms", "members", "invites", "mailboxes", "message_ids", "messages", "deliveries", "lanes", "mutes", "wakes",
-    ];
-
     /// <summary>Values that a text may hold where any text may stand, because they are text: the content, and ids that only refer.</summary>
     private static readonly string[] FreeText = ["content", "in_reply_to", "thread_id", "Idempotency-Key"];
 
@@ -35,9 +31,10 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
     }
 
     [Fact]
+    [Refuses("W-25")]
     public async Task Hostile_values_in_every_field_are_refused_and_change_nothing()
     {
-        var before = await CountAsync();
+        var before = await TableState.ReadAsync(_node.Database);
         var cases = 0;
         var faults = new List<string>();
         foreach (var (path, fields) in Routes())
@@ -60,13 +57,13 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
 
         output.WriteLine($"{cases} cases");
         Assert.True(faults.Count == 0, string.Join('\n', faults));
-        Assert.Equal(before, await CountAsync());
+        Assert.Equal(before, await TableState.ReadAsync(_node.Database));
     }
 
     [Fact]
     public async Task Bodies_that_are_no_JSON_object_of_the_route_are_refused_and_change_nothing()
     {
-        var before = await CountAsync();
+        var before = await TableState.ReadAsync(_node.Database);
         var faults = new List<string>();
         foreach (var (path, fields) in Routes())
         {
@@ -90,13 +87,13 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         }
 
         Assert.True(faults.Count == 0, string.Join('\n', faults));
-        Assert.Equal(before, await CountAsync());
+        Assert.Equal(before, await TableState.ReadAsync(_node.Database));
     }
 
     [Fact]
     public async Task Hostile_paths_and_queries_are_refused_and_change_nothing()
     {
-        var before = await CountAsync();
+        var before = await TableState.ReadAsync(_node.Database);
         var faults = new List<string>();
         string[] texts =
         [
@@ -131,7 +128,7 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         }
 
         Assert.True(faults.Count == 0, string.Join('\n', faults));
-        Assert.Equal(before, await CountAsync());
+        Assert.Equal(before, await TableState.ReadAsync(_node.Database));
     }
 
     /// <summary>Every route that takes a body, with one that would be good if its subjects existed: so that nothing can succeed by chance.</summary>
@@ -158,6 +155,13 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         yield return ("join", new() { ["agent"] = "bob", ["invite_token"] = "swarm://x@y?token=a.b.c" });
         yield return ($"swarms/{swarm}/leave", new() { ["agent"] = "nobody" });
         yield return ($"swarms/{swarm}/kick", new() { ["agent"] = "alice", ["target"] = "nobody", ["reason"] = "r" });
+        yield return ($"swarms/{swarm}/transfer", new() { ["agent"] = "alice", ["target"] = "nobody" });
+        yield return ($"swarms/{swarm}/agree", new() { ["agent"] = "nobody", ["accept"] = true });
+        yield return ($"swarms/{swarm}/sync", new() { ["agent"] = "nobody" });
+        yield return ($"swarms/{swarm}/dissolve", new() { ["agent"] = "nobody", ["reason"] = "r" });
+        yield return ($"swarms/{swarm}/requests/nobody/approve", new() { ["agent"] = "alice" });
+        yield return ($"swarms/{swarm}/requests/nobody/reject", new() { ["agent"] = "alice" });
+        yield return ("agents/alice/endpoint", new() { ["endpoint"] = "http://x.example" });
         yield return ("messages", new()
         {
             ["from"] = "alice", ["swarm_id"] = Guid.NewGuid().ToString(), ["to"] = "bob", ["type"] = "message", ["content"] = "c", ["priority"] = "high",
@@ -218,16 +222,5 @@ public sealed class HubBadInputTests(PostgresFixture postgres, ITestOutputHelper
         {
             faults.Add($"{what}: {(int)answer.Status} {answer.ContentType} {answer.Text[..Math.Min(200, answer.Text.Length)]}");
         }
-    }
-
-    private async Task<string> CountAsync()
-    {
-        var counts = new List<string>();
-        foreach (var table in Tables)
-        {
-            counts.Add($"{table} {await _node.ScalarAsync<long>($"select count(*) from {table}")}");
-        }
-
-        return string.Join(", ", counts);
     }
 }

@@ -82,6 +82,9 @@ internal sealed class NodeProcess : IAsyncDisposable
         return node;
     }
 
+    /// <summary>One more variable, for the processes that are started from now on.</summary>
+    public void Set(string name, string? value) => _environment[name] = value;
+
     /// <summary>Runs the Worker with a command that ends.</summary>
     public Task<(int ExitCode, string Output)> RunWorkerAsync(params string[] arguments)
     {

@@ -22,7 +22,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
         await using var node = await TestNode.StartAsync(
             postgres, Now, isReference: true, listens: true, settings: new Dictionary<string, string> { ["Limits:RefusedPerAddressPerMinute"] = "2" });
         await node.CreateAgentAsync(new { name = "alice", @default = true });
-        string[] paths = ["/swarm/health", "/swarm/nothing/here", "/swarm/info"]; // Every path counts.
+        string[] paths = ["/api/inbox/count", "/swarm/nothing/here", "/swarm/info"]; // Every path counts.
 
         var answers = new List<HttpResponseMessage>();
         foreach (var path in paths)
@@ -50,6 +50,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
 
     [Fact]
     [Conforms("ASP-40")]
+    [Refuses("W-19")]
     public async Task A_sender_is_counted_after_its_signature_and_nobody_spends_anothers_budget()
     {
         await using var node = await NodeHost.StartAsync(postgres, time: new SettableTime(Now), settings: new Dictionary<string, string> { ["Limits:SenderPerMinute"] = "3" });
@@ -75,6 +76,23 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
         Assert.Equal("40", Header(answers[3].Http, "Retry-After"));
         Assert.Equal(200, (await node.Http.PostAsync("/agents/alice/swarm/message", scene.Signed("carol", "alice", at: Now))).Code);
         Assert.Equal(4, await node.ScalarAsync<long>("select count(*) from deliveries"));
+    }
+
+    [Fact]
+    [Refuses("W-21")]
+    public async Task A_sender_that_sends_more_than_its_volume_is_refused_and_still_heard_in_short()
+    {
+        await using var node = await NodeHost.StartAsync(
+            postgres, time: new SettableTime(Now), settings: new Dictionary<string, string> { ["Limits:SenderMegabytesPerMinute"] = "1" });
+        using var scene = await Scene.CreateAsync(node.Hub, ["alice"], ["bob", "carol"]);
+        Task<DoorAnswer> SendAsync(string from, int bytes) => node.Http.PostAsync("/agents/alice/swarm/message", scene.Signed(from, "alice", new string('x', bytes), at: Now));
+
+        Assert.Equal(200, (await SendAsync("bob", 700_000)).Code);
+        Assert.Equal(200, (await SendAsync("bob", 700_000)).Code);
+        var refused = await TableState.UnchangedAsync(node.Database, () => SendAsync("bob", 5_000));
+        Assert.Equal((429, "RATE_LIMITED", "40"), (refused.Code, refused.ErrorCode, Header(refused.Http, "Retry-After")));
+        Assert.Equal(200, (await SendAsync("bob", 1_000)).Code);
+        Assert.Equal(200, (await SendAsync("carol", 700_000)).Code);
     }
 
     [Fact]
@@ -106,6 +124,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
 
     [Fact]
     [Conforms("ASP-40")]
+    [Refuses("W-19")]
     public async Task Of_an_address_only_refusals_count_and_a_spent_one_is_not_heard()
     {
         await using var node = await TestNode.StartAsync(
@@ -116,6 +135,7 @@ public sealed class LimitDoorTests(PostgresFixture postgres) : IClassFixture<Pos
             "200 200 200 404 404 429 429",
             await StatusesAsync(node, "198.51.100.7", "/swarm/health", "/swarm/health", "/swarm/info", "/agents/nobody/swarm/health", "/swarm/x", "/swarm/health", "/hub/v1/status"));
         Assert.Equal("401 401 429", await StatusesAsync(node, "203.0.113.9", "/hub/v1/status", "/hub/v1/status", "/hub/v1/status"));
+        Assert.Equal("401 404 429", await StatusesAsync(node, "203.0.113.10", "/api/inbox", "/api/nothing", "/api/outbox"));
 
         // The proxy on this machine appends; what the caller wrote before it is not believed. Loopback itself is never counted.
         Assert.Equal("429", await StatusesAsync(node, "192.0.2.1, 198.51.100.7", "/swarm/health"));

@@ -1,6 +1,7 @@
 using System.Net;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.Limits;
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Doors;
 
 namespace Swarm.Tests.Limits;
@@ -52,6 +53,17 @@ public sealed class RateLimiterTests
     }
 
     [Fact]
+    public void What_is_taken_at_once_may_be_more_than_is_left_and_then_nothing_is()
+    {
+        var limiter = new RateLimiter(new() { SenderMegabytesPerMinute = 1 }, _time);
+        var volume = RateKey.SenderVolume(new AgentId(1));
+        Assert.Equal(
+            [(true, 1014), (true, 0), (false, 0)], new[] { 10, 2_000, 1 }.Select(count => limiter.Take(volume, count)).Select(d => (d.IsAllowed, d.Remaining)));
+        Assert.True(limiter.Take(Alice).IsAllowed);
+    }
+
+    [Fact]
+    [Refuses("W-19")]
     public void Memory_is_bounded_and_what_is_over_is_dropped_with_its_minute()
     {
         var limiter = new RateLimiter(new(), _time);

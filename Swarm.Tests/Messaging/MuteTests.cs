@@ -30,6 +30,7 @@ public sealed class MuteTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-73", "ASP-74")]
+    [Refuses("W-26")]
     public async Task A_muted_sender_is_answered_as_before_and_makes_no_delivery()
     {
         var before = await PostAsync("one");

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
+using Swarm.Tests.Conformance;
 using Swarm.Tests.Infrastructure;
 
 namespace Swarm.Tests.Storage;
@@ -30,6 +31,7 @@ public sealed class StartTests(PostgresFixture postgres)
     }
 
     [Fact]
+    [Refuses("W-29")]
     public async Task The_operators_token_lies_in_a_private_file_and_is_made_anew_for_a_new_database()
     {
         await using var node = await NodeHost.StartAsync(postgres);

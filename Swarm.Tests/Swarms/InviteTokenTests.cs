@@ -131,6 +131,7 @@ public sealed class InviteTokenTests(ITestOutputHelper output)
 
     [Fact]
     [Conforms("ASP-21", "ASP-22")]
+    [Refuses("W-11", "W-25")]
     public void Whatever_is_done_to_a_token_only_our_own_error_comes_out()
     {
         var random = new Random(Seed.Take(output));

@@ -26,13 +26,19 @@ internal sealed class RemoteMaster : IAsyncDisposable
     public List<(string Name, string Endpoint, string Key)> Roster { get; } = [];
 
     /// <summary>Agents of the node that have joined, by <paramref name="names"/>.</summary>
-    public static async Task<RemoteMaster> StartAsync(PostgresFixture postgres, params string[] names)
+    public static Task<RemoteMaster> StartAsync(PostgresFixture postgres, params string[] names) =>
+        StartAsync(postgres, new Dictionary<string, string>(), names);
+
+    /// <summary>The same with more settings.</summary>
+    public static async Task<RemoteMaster> StartAsync(PostgresFixture postgres, IReadOnlyDictionary<string, string> settings, params string[] names)
     {
         var master = await PeerServer.StartAsync();
         var node = await NodeHost.StartAsync(postgres, settings: new Dictionary<string, string>
         {
+            // Unless it is asked for, nobody but the test asks how the swarm stands.
             ["Egress:AllowLoopback"] = "true", ["Egress:TrustedRoots"] = master.Ca,
-        });
+            ["AgentSwarm:Resync"] = settings.GetValueOrDefault("AgentSwarm:Resync", "false"),
+        }.Union(settings.Where(s => s.Key != "AgentSwarm:Resync")).ToDictionary());
         var scene = new RemoteMaster(node, master);
         scene.Roster.Add(("master", master.Endpoint, master.PublicKey));
         master.Answer = (request, _, http) => request.Path.EndsWith("/join", StringComparison.Ordinal)

@@ -55,9 +55,11 @@ public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal("/swarm/join", request.Path);
         Assert.Equal(("application/json", "zoe", "0.1.0"), (request.Headers["Content-Type"], request.Headers["X-Agent-ID"], request.Headers["X-Swarm-Protocol"]));
         var jwt = request.Json.GetProperty("invite_token").GetString();
+        var proof = request.Json.GetProperty("swarm_proof");
         Assert.Equal(
-            $$$"""{"type":"system","action":"join_request","invite_token":"{{{jwt}}}","sender":{"agent_id":"zoe","endpoint":"https://localhost:8743/agents/zoe/swarm","public_key":"{{{_joiner}}}"}}""",
+            $$$"""{"type":"system","action":"join_request","invite_token":"{{{jwt}}}","sender":{"agent_id":"zoe","endpoint":"https://localhost:8743/agents/zoe/swarm","public_key":"{{{_joiner}}}"},"swarm_proof":{{{proof.GetRawText()}}}}""",
             Encoding.UTF8.GetString(request.Body));
+        Assert.Equal("join", proof.GetProperty("kind").GetString());
 
         // Again: nothing changes.
         Assert.Equal(2, (await JoinAsync()).Ok()["member_count"].GetInt32());
@@ -136,6 +138,7 @@ public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    [Refuses("W-12")]
     public async Task The_address_of_an_invite_is_not_called_when_it_may_not_be()
     {
         (await JoinAsync("https://10.0.0.1/swarm")).Refused(HttpStatusCode.BadGateway, "peer-unreachable");
@@ -144,6 +147,7 @@ public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
 
     [Fact]
     [Conforms("ASP-48", "ASP-55")]
+    [Refuses("W-24")]
     public async Task A_kick_tells_the_kicked_first_and_then_the_other_remote_members()
     {
         using var scene = await Scene.CreateAsync(_node.Hub, ["alice", "carol"], []);

@@ -171,7 +171,7 @@ public static partial class AgentSwarmEndpoints
     }
 
     /// <summary>Refuses an address that was refused too often, counts what is refused now, and tells every caller where it stands (ASP §7.3).</summary>
-    private static RequestDelegate Limited(RequestDelegate handle) => context =>
+    internal static RequestDelegate Limited(RequestDelegate handle) => context =>
     {
         var refusal = context.RequestServices.GetRequiredService<AgentSwarmBudgets>().Enter(context);
         return refusal is { } spent

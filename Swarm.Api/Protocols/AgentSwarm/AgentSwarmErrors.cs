@@ -63,6 +63,7 @@ internal static class AgentSwarmErrors
         [SwarmError.PeerRefused] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED"),
         [SwarmError.RateLimited] = new(StatusCodes.Status429TooManyRequests, "RATE_LIMITED"),
         [SwarmError.TooBusy] = new(StatusCodes.Status503ServiceUnavailable, "INTERNAL_ERROR"),
+        [SwarmError.NotReady] = new(StatusCodes.Status503ServiceUnavailable, "INTERNAL_ERROR"),
         [SwarmError.Unavailable] = new(StatusCodes.Status503ServiceUnavailable, "INTERNAL_ERROR"),
     }.ToFrozenDictionary();
 

@@ -89,6 +89,16 @@ internal static class AgentSwarmMapper
             }
 
             json.WriteEndArray();
+            if (outcome.MasterChanges.Count > 0)
+            {
+                json.WriteStartArray("master_changes"u8);
+                foreach (var change in outcome.MasterChanges)
+                {
+                    json.WriteRawValue(change);
+                }
+
+                json.WriteEndArray();
+            }
         }
 
         json.WriteEndObject();

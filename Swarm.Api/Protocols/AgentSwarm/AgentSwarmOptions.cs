@@ -43,6 +43,9 @@ public sealed class AgentSwarmOptions
     /// <summary>Whether the message door takes the v2 text form (<c>text/x-swarm-message</c>, ASP §5.2) as well; no reference server does.</summary>
     public bool AcceptText { get; set; }
 
+    /// <summary>Whether the node asks by itself how a swarm of another node stands when it seems to have missed something (ASP §10.6).</summary>
+    public bool Resync { get; set; } = true;
+
     public WakeEndpointOptions Wake { get; set; } = new();
 
     /// <summary>True when the local endpoints ask for no token.</summary>

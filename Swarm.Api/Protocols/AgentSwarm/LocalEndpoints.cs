@@ -29,19 +29,19 @@ internal static class LocalEndpoints
         api.MapGet("/outbox", See(ListOutboxAsync));
         api.MapGet("/outbox/count", See(CountOutboxAsync));
 
-        api.MapPost("/wake", AgentSwarmEndpoints.Guarded(WakeEndpoint.PostAsync));
+        api.MapPost("/wake", AgentSwarmEndpoints.Limited(AgentSwarmEndpoints.Guarded(WakeEndpoint.PostAsync)));
 
         foreach (var path in new[] { "/inbox", "/inbox/count", "/inbox/{id}", "/outbox", "/outbox/count" })
         {
-            api.Map(path, AgentSwarmEndpoints.MethodNotAllowed("GET"));
+            api.Map(path, AgentSwarmEndpoints.Limited(AgentSwarmEndpoints.MethodNotAllowed("GET")));
         }
 
         foreach (var path in new[] { "/inbox/batch", "/inbox/{id}/read", "/inbox/{id}/archive", "/inbox/{id}/delete", "/wake" })
         {
-            api.Map(path, AgentSwarmEndpoints.MethodNotAllowed("POST"));
+            api.Map(path, AgentSwarmEndpoints.Limited(AgentSwarmEndpoints.MethodNotAllowed("POST")));
         }
 
-        api.Map("/{**rest}", AgentSwarmEndpoints.NotFound);
+        api.Map("/{**rest}", AgentSwarmEndpoints.Limited(AgentSwarmEndpoints.NotFound));
     }
 
     private static async Task ListInboxAsync(HttpContext http, AgentProfile agent)
@@ -206,11 +206,12 @@ internal static class LocalEndpoints
 
     private static MessageId Parse(string id) => AspUuid.TryParse(id, out var uuid) ? new(uuid) : default;
 
-    private static RequestDelegate See(Handler handle) =>
-        AgentSwarmEndpoints.Shielded(http => AuthorizedAsync(http, handle, static (principal, agent) => principal.MaySee(agent)));
+    private static RequestDelegate See(Handler handle) => Authorized(handle, static (principal, agent) => principal.MaySee(agent));
 
-    private static RequestDelegate Act(Handler handle) =>
-        AgentSwarmEndpoints.Shielded(http => AuthorizedAsync(http, handle, static (principal, agent) => principal.MayActAs(agent)));
+    private static RequestDelegate Act(Handler handle) => Authorized(handle, static (principal, agent) => principal.MayActAs(agent));
+
+    private static RequestDelegate Authorized(Handler handle, Func<Principal, AgentId, bool> may) =>
+        AgentSwarmEndpoints.Limited(AgentSwarmEndpoints.Shielded(http => AuthorizedAsync(http, handle, may)));
 
     /// <summary>Who asks is settled before anything is looked up.</summary>
     private static async Task AuthorizedAsync(HttpContext http, Handler handle, Func<Principal, AgentId, bool> may)

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using NSec.Cryptography;
+using Swarm.Core.Identity;
 
 namespace Swarm.Core.Messaging.AgentSwarm;
 
@@ -19,7 +20,7 @@ public static class PublicKeyText
         return text.Length == Length
             && Ascii.FromUtf16(text, utf8, out _) == System.Buffers.OperationStatus.Done
             && LenientBase64.TryDecode(utf8, raw, out var written) && written == SizeBytes
-            && Convert.ToBase64String(raw) == text
+            && Convert.ToBase64String(raw) == text && PublicKeys.IsSound(raw)
             && PublicKey.TryImport(SignatureAlgorithm.Ed25519, raw, KeyBlobFormat.RawPublicKey, out key);
     }
 

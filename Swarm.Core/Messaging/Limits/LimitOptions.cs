@@ -8,6 +8,15 @@ public sealed class LimitOptions
     /// <summary>Messages of one verified sender, over all swarms and doors.</summary>
     public int SenderPerMinute { get; set; } = 6_000;
 
+    /// <summary>
+    /// How much one verified sender may send in messages of more than <see cref="SmallBytes"/>, in mebibytes: without it the number alone would let one member
+    /// fill a disk (ASP §20, W-21). Smaller ones are bounded by their number.
+    /// </summary>
+    public int SenderMegabytesPerMinute { get; set; } = 256;
+
+    /// <summary>Up to this size a message counts by number alone, in bytes as it arrived.</summary>
+    public const int SmallBytes = 4_096;
+
     /// <summary>Messages of all members of one swarm.</summary>
     public int SwarmPerMinute { get; set; } = 120_000;
 

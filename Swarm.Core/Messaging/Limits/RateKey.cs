@@ -13,12 +13,17 @@ public enum RateScope : byte
     Swarm = 2,
     Address = 3,
     Destination = 4,
+
+    /// <summary>In kilobytes.</summary>
+    SenderVolume = 5,
 }
 
 /// <summary>Whose budget it is.</summary>
 public readonly record struct RateKey(RateScope Scope, UInt128 Id)
 {
     public static RateKey Sender(AgentId agent) => new(RateScope.Sender, (UInt128)agent.Value);
+
+    public static RateKey SenderVolume(AgentId agent) => new(RateScope.SenderVolume, (UInt128)agent.Value);
 
     public static RateKey Swarm(long swarmNo) => new(RateScope.Swarm, (UInt128)swarmNo);
 

@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace Swarm.Core.Messaging.Limits;
 
 /// <summary>
-/// Budgets of a minute each, by sender, swarm, address and destination (ASP §7.3). Never waits: a replica leases its share of a budget from the
+/// Budgets of a minute each, by sender (messages and bytes), swarm, address and destination (ASP §7.3). Never waits: a replica leases its share of a budget from the
 /// ledger in blocks of a twentieth, in the background, and goes on meanwhile; what it took too early is settled with the next block.
 /// So a limit holds over all replicas but for one block, and the calls of one answer's time, a replica. Without a ledger, or while it
 /// does not answer, every replica enforces the whole limit by itself.
@@ -23,8 +23,8 @@ public sealed class RateLimiter(LimitOptions options, TimeProvider time, IRateLe
     /// <summary>Budgets that are remembered now.</summary>
     public int Count => Volatile.Read(ref _window).Count;
 
-    /// <summary>Takes one.</summary>
-    public RateDecision Take(RateKey key)
+    /// <summary>Takes one, or as many as <paramref name="count"/> says: that is allowed while anything is left.</summary>
+    public RateDecision Take(RateKey key, int count = 1)
     {
         var limit = LimitOf(key.Scope);
         var now = time.GetUtcNow().ToUnixTimeSeconds();
@@ -35,7 +35,7 @@ public sealed class RateLimiter(LimitOptions options, TimeProvider time, IRateLe
 
         var window = At(now);
         var budget = window.Get(key, limit);
-        var (allowed, remaining, ask) = budget.Take(ledger is { IsAvailable: true });
+        var (allowed, remaining, ask) = budget.Take(count, ledger is { IsAvailable: true });
         if (ask > 0)
         {
             _ = LeaseAsync(key, window.Minute, budget, ask);
@@ -70,6 +70,7 @@ public sealed class RateLimiter(LimitOptions options, TimeProvider time, IRateLe
         RateScope.Sender => options.SenderPerMinute,
         RateScope.Swarm => options.SwarmPerMinute,
         RateScope.Address => options.RefusedPerAddressPerMinute,
+        RateScope.SenderVolume => (int)Math.Min(options.SenderMegabytesPerMinute * 1024L, int.MaxValue / 2),
         _ => options.DestinationPerMinute,
     };
 
@@ -181,8 +182,8 @@ public sealed class RateLimiter(LimitOptions options, TimeProvider time, IRateLe
 
         private int RemainingNow => Math.Max(0, Math.Min(_limit - _taken, (_isExhausted ? 0 : _elsewhere) + _tokens));
 
-        /// <summary>Takes one if there is one, and says how much to ask the ledger for (0: nothing).</summary>
-        public (bool Allowed, int Remaining, int Ask) Take(bool canAsk)
+        /// <summary>Takes them if there is one, and says how much to ask the ledger for (0: nothing).</summary>
+        public (bool Allowed, int Remaining, int Ask) Take(int count, bool canAsk)
         {
             lock (_lock)
             {
@@ -191,8 +192,8 @@ public sealed class RateLimiter(LimitOptions options, TimeProvider time, IRateLe
                     return (false, 0, 0);
                 }
 
-                _taken++;
-                _tokens--;
+                _taken += count;
+                _tokens -= count;
                 return (true, RemainingNow, canAsk && !_isAsking ? Ask() : 0);
             }
         }

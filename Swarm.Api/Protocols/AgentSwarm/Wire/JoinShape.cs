@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using System.Text.Json;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Api.Protocols.AgentSwarm.Wire;
@@ -42,14 +43,40 @@ internal static class JoinShape
             key = failures.RequireText(sender, PublicKey, "sender", "public_key");
         }
 
+        JoinProof? proof = null;
+        if (join.TryGetProperty("swarm_proof", out var given) && given.ValueKind != JsonValueKind.Null)
+        {
+            proof = ReadProof(given, failures);
+        }
+
         if (found.Count > 0)
         {
             return false;
         }
 
-        application = new JoinApplication(Text(token), Text(name), Text(endpoint), Text(key));
+        application = new JoinApplication(Text(token), Text(name), Text(endpoint), Text(key)) { Proof = proof };
         return true;
     }
+
+    /// <summary>Not the protocol's own member, so one sentence says all that can be wrong with it.</summary>
+    private static JoinProof? ReadProof(JsonElement json, ShapeFailures failures)
+    {
+        if (json.ValueKind == JsonValueKind.Object && Member(json, "kind") is { } kind and ("join" or "repeat")
+            && Member(json, "timestamp") is { } timestamp && Member(json, "signature") is { } signature)
+        {
+            return new(kind == "repeat", timestamp, signature);
+        }
+
+        failures.AddValueError(
+            $"swarm_proof holds kind (join or repeat), timestamp and signature, texts of at most {AgentSwarmLimits.KeyTextBytesMax} bytes", null, "swarm_proof");
+        return null;
+    }
+
+    private static string? Member(JsonElement json, string name) =>
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.GetString() is { } text
+        && text.Length <= AgentSwarmLimits.KeyTextBytesMax
+            ? text
+            : null;
 
     private static string Text(byte[]? utf8) => Encoding.UTF8.GetString(utf8!);
 }

@@ -10,7 +10,7 @@ namespace Swarm.Api.OpenApi;
 
 /// <summary>
 /// The machine-readable description (OpenAPI 3.1) at <c>/openapi.json</c>. Routes, bodies and answers of the Hub API are read from what is mapped;
-/// <c>hub.json</c> beside this file says what each is for and which query it takes, and <c>agent-swarm.json</c> describes the protocol's door. A test
+/// <c>hub.json</c> beside this file says what each is for and which query it takes, and <c>agent-swarm.json</c> and <c>a1.json</c> describe the protocols' doors. A test
 /// holds both against the routes.
 /// </summary>
 internal static class ApiDescription
@@ -43,8 +43,13 @@ internal static class ApiDescription
     private static JsonObject Build(IEnumerable<EndpointDataSource> sources)
     {
         var notes = Read("hub.json");
-        var door = Read("agent-swarm.json");
-        var schemas = door["components"]!["schemas"]!.DeepClone().AsObject();
+        JsonObject[] doors = [Read("agent-swarm.json"), Read("a1.json")];
+        var schemas = new JsonObject();
+        foreach (var (name, schema) in doors.SelectMany(door => door["components"]!["schemas"]!.AsObject()))
+        {
+            schemas[name] = schema!.DeepClone();
+        }
+
         var paths = new JsonObject();
         foreach (var (method, path, endpoint) in HubRoutes(sources))
         {
@@ -53,7 +58,7 @@ internal static class ApiDescription
             operations[method.ToLowerInvariant()] = Operation(method, path, endpoint, notes[$"{method} {path}"] as JsonObject, schemas);
         }
 
-        foreach (var (path, operations) in door["paths"]!.AsObject())
+        foreach (var (path, operations) in doors.SelectMany(door => door["paths"]!.AsObject()))
         {
             paths[path] = operations!.DeepClone();
         }
@@ -64,7 +69,7 @@ internal static class ApiDescription
             ["info"] = new JsonObject
             {
                 ["title"] = "Swarm", ["version"] = typeof(ApiDescription).Assembly.GetName().Version!.ToString(3),
-                ["description"] = "The Hub API (/hub/v1) of a Swarm node, and its door for the Agent Swarm Protocol 0.1.0.",
+                ["description"] = "The Hub API (/hub/v1) of a Swarm node, its door for the Agent Swarm Protocol 0.1.0, and A1's gateway 2.8.0.",
             },
             ["paths"] = paths,
             ["components"] = new JsonObject

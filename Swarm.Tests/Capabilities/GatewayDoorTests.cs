@@ -89,7 +89,7 @@ public sealed class GatewayDoorTests(PostgresFixture postgres) : IAsyncLifetime
             Assert.Equal(method == "POST" ? "POST" : "GET", (await _world.Admin.SendAsync(HttpMethod.Delete, path)).Http.Content.Headers.Allow.Single());
         }
 
-        foreach (var path in new[] { "/v1/", "/v1/nothing", "/v1/swarm", "/v1/cert/a/b", "/v1/cert/%2e%2e", "/v1/cert/%zz", "/v1/swarm/%00/members", "/v1/passports/read?path=..%2Fx", "/v1/passports/read", "/v1/swarm/00/members?view=x" })
+        foreach (var path in new[] { "/v1/", "/v1/nothing", "/v1/swarm", "/v1/cert/a/b", "/v1/cert/%2e%2e", "/v1/cert/%zz", "/v1/passports/read?path=..%2Fx", "/v1/passports/read", "/v1/swarm/00/members?view=x" })
         {
             await CheckAsync(await _world.Admin.SendAsync(HttpMethod.Get, path), path);
         }

@@ -28,6 +28,8 @@ root.Subcommands.Add(SoakScenario.Command());
 root.Subcommands.Add(MemoryScenario.Command());
 root.Subcommands.Add(StartScenario.Command());
 root.Subcommands.Add(AuthorizeScenario.Command());
+root.Subcommands.Add(AuthorizeCoreScenario.Command());
+root.Subcommands.Add(Blake3Scenario.Command());
 root.Subcommands.Add(AllScenarios.Command());
 root.Subcommands.Add(FloorServer.Command());
 root.Subcommands.Add(PeerServer.Command());

@@ -11,7 +11,7 @@ internal static class AllScenarios
     /// <summary>The whole pass takes some two hours, most of it soak and growth.</summary>
     private static readonly string[] Full =
     [
-        "memory", "start", "sse --messages 1000", "sse --messages 1000 --replicas 2",
+        "blake3", "authorize-core", "memory", "start", "sse --messages 1000", "sse --messages 1000 --replicas 2",
         "floor --seconds 60", "ingest --seconds 60", "ingest --seconds 60 --tls",
         "batch --seconds 30", "batch --seconds 30 --external", "delivery", "streams", "fanout", "push", "growth", "soak",
     ];
@@ -19,7 +19,7 @@ internal static class AllScenarios
     /// <summary>Small, to see that everything works; the figures mean little.</summary>
     private static readonly string[] Quick =
     [
-        "memory --wait 5 --runs 1", "start --runs 1", "sse --messages 50 --runs 1", "sse --messages 50 --replicas 2 --runs 1",
+        "blake3 --ms 50 --runs 1", "authorize-core --ms 50 --runs 1", "memory --wait 5 --runs 1", "start --runs 1", "sse --messages 50 --runs 1", "sse --messages 50 --replicas 2 --runs 1",
         "floor --seconds 3 --warm-up 3 --runs 1", "ingest --seconds 3 --warm-up 3 --runs 1", "ingest --seconds 3 --warm-up 3 --runs 1 --tls",
         "batch --seconds 3 --warm-up 3 --runs 1", "batch --seconds 3 --warm-up 3 --runs 1 --external", "delivery --messages 5000 --runs 1",
         "streams --streams 500 --seconds 3 --warm-up 3 --runs 1", "fanout --members 300 --crowd 1000 --broadcasts 2 --seconds 3 --warm-up 3 --runs 1",

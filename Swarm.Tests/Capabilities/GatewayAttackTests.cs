@@ -12,8 +12,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>
-/// Attacks by the weaknesses that A1's specification lists of its own gateway (A1 §16), by their numbers. W8 and W21 are among
-/// <see cref="GatewayDoorTests"/> (no input makes a 500, one form of error), W14 and W19 among the tests of swarms and of Idempotency-Keys.
+/// Attacks by the weaknesses that A1's specification lists of its own gateway (A1 §16), by their numbers; more of them are marked beside the rules that they concern.
 /// </summary>
 [Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
@@ -23,6 +22,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-45")]
+    [Refuses("A1-W01")]
     public async Task W1_A_key_and_scope_of_ones_own_making_authorize_nothing()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -42,6 +42,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-45")]
+    [Refuses("A1-W02")]
     public async Task W2_A_principal_whose_passport_is_revoked_or_over_authorizes_nothing_at_any_replica()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -62,6 +63,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-32")]
+    [Refuses("A1-W03")]
     public async Task W3_Removal_during_an_authorization_lets_no_later_one_through()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -89,6 +91,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-36")]
+    [Refuses("A1-W04", "A1-W16", "A1-W17")]
     public async Task W4_W16_W17_Nobody_without_a_token_changes_anything()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -118,6 +121,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-20")]
+    [Refuses("A1-W05")]
     public async Task W5_A_nonce_is_known_for_as_long_as_its_certificate_lives_also_after_a_day_and_a_restart()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -133,6 +137,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-29", "A1-33")]
+    [Refuses("A1-W06", "A1-W07", "A1-W20")]
     public async Task W6_W7_W20_Colliding_names_open_no_swarm_and_no_capability()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -147,6 +152,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
 
     [Fact]
     [Conforms("A1-22", "A1-25")]
+    [Refuses("A1-W09", "A1-W10")]
     public async Task W9_W10_A_claim_in_a_leaf_opens_no_scope_and_a_passport_that_does_not_hold_is_not_taken_in()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);
@@ -173,6 +179,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
     }
 
     [Fact]
+    [Refuses("A1-W11")]
     public async Task W11_A_signing_key_is_taken_only_in_private_and_is_found_nowhere_afterwards()
     {
         var log = new StringBuilder();
@@ -235,6 +242,7 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
     }
 
     [Fact]
+    [Refuses("A1-W11")]
     public async Task W11_A_signing_key_that_came_in_the_clear_is_refused_and_changes_nothing()
     {
         await using var node = await TestNode.StartAsync(postgres, listens: true);
@@ -268,7 +276,62 @@ public sealed class GatewayAttackTests(PostgresFixture postgres)
     }
 
     [Fact]
+    [Conforms("A1-39")]
+    [Refuses("A1-W15")]
+    public async Task W15_Nobody_negotiates_a_certificate_whatever_it_signs_for_itself()
+    {
+        await using var world = await GatewayWorld.StartAsync(postgres);
+        await world.CreateSwarmAsync();
+        using var key = GatewayWorld.Key(3);
+        var nonce = new Nonce(1, 2);
+        foreach (var (listed, intent) in new (string[], string)[] { ([], "trade.equity"), (Trade, "portfolio.read"), (Trade, "trade.equity") })
+        {
+            foreach (var at in new[] { world.Now, world.Now + 1_000_000 })
+            {
+                var digest = Negotiation.RequestDigest(world.Did(3), nonce, at, 3600, intent, listed);
+                var asked = new
+                {
+                    requester_did = world.Did(3), requester_pk_hex = world.PublicKey(3), requested_capabilities = listed, intent_name = intent, ttl_secs = 3600,
+                    nonce = Convert.ToHexStringLower(nonce.AsSpan()), timestamp_unix = at,
+                    signature = Convert.ToHexStringLower(NSec.Cryptography.SignatureAlgorithm.Ed25519.Sign(key, digest.AsSpan())),
+                };
+                var answer = await TableState.UnchangedAsync(world.Node.Database, () => world.Anybody.PostObjectAsync("/v1/negotiate", asked));
+                Assert.Equal(404, answer.Code);
+                Assert.False(answer.Json.TryGetProperty("cert", out _));
+            }
+        }
+
+        var discovery = (await world.Anybody.GetAsync("/.well-known/a1-configuration")).Content;
+        Assert.DoesNotContain("negotiat", await discovery.ReadAsStringAsync(), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    [Conforms("A1-50")]
+    [Refuses("A1-W22")]
+    public async Task W22_A_tenants_header_opens_no_second_life_for_a_nonce_and_no_way_around_a_policy()
+    {
+        await using var world = await GatewayWorld.StartAsync(postgres, new Dictionary<string, string>
+        {
+            ["A1:Policies:0:Name"] = "trading only", ["A1:Policies:0:AllowedActions:0"] = "trade.",
+        });
+        await world.KnowAsync();
+        using var tenant = world.Node.ClientOf(null);
+        var used = GatewayWorld.ToJson(world.Chain(Trade));
+        Assert.Equal(200, (await world.AuthorizeAsync(used, 1, "trade.equity")).Code);
+        foreach (var name in new[] { "other", "default", "", "../x" })
+        {
+            tenant.DefaultRequestHeaders.Remove("X-A1-Tenant-ID");
+            tenant.DefaultRequestHeaders.TryAddWithoutValidation("X-A1-Tenant-ID", name);
+            object Body(JsonElement chain, string intent) => new { chain, intent_name = intent, executor_pk_hex = world.PublicKey(1) };
+            Assert.Equal("NONCE_REPLAY", (await tenant.PostObjectAsync("/v1/authorize", Body(used, "trade.equity"))).Refused().Code);
+            var fresh = GatewayWorld.ToJson(world.Chain([["portfolio.read"]]));
+            Assert.Equal("POLICY_VIOLATION", (await tenant.PostObjectAsync("/v1/authorize", Body(fresh, "portfolio.read"))).Refused().Code);
+        }
+    }
+
+    [Fact]
     [Conforms("A1-19", "A1-27")]
+    [Refuses("A1-W12")]
     public async Task W12_A_scope_of_several_capabilities_authorizes_each_of_them_and_no_other()
     {
         await using var world = await GatewayWorld.StartAsync(postgres);

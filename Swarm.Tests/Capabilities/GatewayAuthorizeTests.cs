@@ -152,6 +152,7 @@ public sealed class GatewayAuthorizeTests(PostgresFixture postgres) : IAsyncLife
 
     [Fact]
     [Conforms("A1-20", "A1-27")]
+    [Refuses("A1-W13")]
     public async Task The_same_request_with_a_request_id_is_answered_again_as_before_and_another_one_is_a_replay()
     {
         var chain = GatewayWorld.ToJson(_world.Chain(Trade));
@@ -188,6 +189,7 @@ public sealed class GatewayAuthorizeTests(PostgresFixture postgres) : IAsyncLife
 
     [Fact]
     [Conforms("A1-27", "A1-38")]
+    [Refuses("A1-W21")]
     public async Task What_is_malformed_is_reported_in_A1s_order_and_words()
     {
         var chain = GatewayWorld.ToJson(_world.Chain(Trade));
@@ -213,6 +215,7 @@ public sealed class GatewayAuthorizeTests(PostgresFixture postgres) : IAsyncLife
 
     [Fact]
     [Conforms("A1-50")]
+    [Refuses("A1-W22")]
     public async Task Policies_of_the_configuration_are_asked_first()
     {
         await using var world = await GatewayWorld.StartAsync(postgres, new Dictionary<string, string>
@@ -235,6 +238,7 @@ public sealed class GatewayAuthorizeTests(PostgresFixture postgres) : IAsyncLife
 
     [Fact]
     [Conforms("A1-49")]
+    [Refuses("A1-W18")]
     public async Task Every_attempt_leaves_an_event_under_the_audit_chain_and_a_changed_one_is_found()
     {
         var chain = _world.Chain(Trade);

@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Swarm.Tests.Conformance;
 
-/// <summary>The weaknesses of the reference (ASP §20), in our words, and the tests that attack this node by them.</summary>
+/// <summary>The weaknesses of the references (ASP §20, A1 §16), in our words, and the tests that attack this node by them.</summary>
 internal static class Weaknesses
 {
-    private static readonly (string Id, string What)[] All =
+    private static readonly (string Id, string What)[] AgentSwarm =
     [
         ("W-01", "Anybody injects any message as any agent"),
         ("W-02", "Forged events empty rosters, plant endpoints, overwrite keys"),
@@ -42,7 +42,35 @@ internal static class Weaknesses
         ("W-32", "As installed, nobody is told who joined"),
     ];
 
-    public static IEnumerable<string> Ids => All.Select(weakness => weakness.Id);
+    private static readonly (string Id, string What)[] A1 =
+    [
+        ("A1-W01", "Whoever makes a key and a scope is authorized by it"),
+        ("A1-W02", "A passport that is revoked or over changes nothing"),
+        ("A1-W03", "Who is removed keeps what it was issued"),
+        ("A1-W04", "Anybody revokes, issues, and reads and writes files"),
+        ("A1-W05", "Used nonces are forgotten before their certificates end"),
+        ("A1-W06", "A swarm is taken over by its name"),
+        ("A1-W07", "Every member may everything, for ever, signed by anybody"),
+        ("A1-W08", "One request ends the server"),
+        ("A1-W09", "A leaf says of itself what it is of"),
+        ("A1-W10", "Passports are believed unread"),
+        ("A1-W11", "Private keys travel in the clear to who does not need them"),
+        ("A1-W12", "A scope of two capabilities authorizes neither"),
+        ("A1-W13", "An answer that was lost cannot be asked for again"),
+        ("A1-W14", "Swarms live in one process and die with it"),
+        ("A1-W15", "Negotiation checks one name and grants another"),
+        ("A1-W16", "A bridge does for strangers what only operators may"),
+        ("A1-W17", "The administration is open as installed"),
+        ("A1-W18", "Nothing is written down"),
+        ("A1-W19", "A key of idempotency serves any body, of anybody"),
+        ("A1-W20", "Masks and commitments collide"),
+        ("A1-W21", "Errors have many forms, and one code for six causes"),
+        ("A1-W22", "Tenants and policies are announced, and asked nowhere"),
+        ("A1-W23", "Clients cannot read what the server sends them"),
+    ];
+
+    /// <summary>All of them, sorted as text is.</summary>
+    public static IEnumerable<string> Ids => AgentSwarm.Concat(A1).Select(weakness => weakness.Id).Order(StringComparer.Ordinal);
 
     /// <summary>The tests by the weakness that they attack.</summary>
     public static ILookup<string, string> Tests { get; } = (
@@ -56,15 +84,15 @@ internal static class Weaknesses
         var page = new StringBuilder(
             """
 
-            ## Weaknesses of the reference and the tests that attack them
+            ## Weaknesses of the references and the tests that attack them
 
-            Made from the `[Refuses]` attributes: each test tries the attack (ASP §20) against this node, and finds it refused or bounded, with nothing changed.
+            Made from the `[Refuses]` attributes: each test tries the attack (ASP §20, A1 §16) against this node, and finds it refused or bounded, with nothing changed.
 
             | Weakness | What | Tests |
             |---|---|---|
 
             """);
-        foreach (var (id, what) in All)
+        foreach (var (id, what) in AgentSwarm.Concat(A1))
         {
             page.Append("| ").Append(id).Append(" | ").Append(what).Append(" | ")
                 .AppendJoin("<br>", Tests[id].Order(StringComparer.Ordinal).Select(name => $"`{name}`")).Append(" |\n");

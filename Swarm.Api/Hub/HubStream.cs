@@ -69,6 +69,10 @@ internal static class HubStream
         {
             // The reader left, or its right to read ended.
         }
+        catch (Exception e) when (http.Response.HasStarted && HubErrors.IsDatabaseAway(e))
+        {
+            // The answer has begun, so it cannot say why it ends; the reader comes back, and resumes where it was.
+        }
 
         void Note()
         {

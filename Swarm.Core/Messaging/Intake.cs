@@ -215,7 +215,9 @@ public sealed class Intake(
 
     /// <summary>What a swarm demands for sending. A lifecycle event has rules of its own: who may leave needs no capability to say so.</summary>
     private SwarmError? CheckGrant(Envelope envelope, Roster roster, Member sender) =>
-        envelope.Event is not null || roster.May(sender, SwarmActions.Send, time.GetUtcNow()) ? null : SwarmError.CapabilityRequired;
+        roster.Demands == SwarmActions.None || envelope.Event is not null || roster.May(sender, SwarmActions.Send, time.GetUtcNow())
+            ? null
+            : SwarmError.CapabilityRequired;
 
     /// <summary>A door delivers to its own agent and to nobody else; only the Hub API (no door) fans out.</summary>
     private static bool ResolveRecipients(Envelope envelope, Roster roster, Member sender, out AgentId[] recipients)

@@ -163,6 +163,22 @@ public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper o
     }
 
     [Fact]
+    public async Task A_stream_that_the_database_fails_ends_in_order_and_its_reader_resumes()
+    {
+        using var stream = await SseStream.OpenAsync(_node.Hub, "bob");
+        await PostAsync("eve", "one");
+        Assert.Equal("one", await stream.NextContentAsync());
+        await _node.ExecuteAsync("alter table deliveries rename to deliveries_away");
+        _node.Get<Core.Signals.LocalSignals>().NotifyAll();
+        Assert.Null(await stream.NextAsync());
+
+        await _node.ExecuteAsync("alter table deliveries_away rename to deliveries");
+        using var again = await SseStream.OpenAsync(_node.Hub, "bob", lastEventId: 1);
+        await PostAsync("eve", "two");
+        Assert.Equal("two", await again.NextContentAsync());
+    }
+
+    [Fact]
     public async Task Streams_that_end_while_something_changes_do_no_harm_to_the_node()
     {
         var control = _node.Get<Core.Signals.ControlEvents>();

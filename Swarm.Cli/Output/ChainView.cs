@@ -6,6 +6,9 @@ namespace Swarm.Cli.Output;
 /// <summary>A certificate, chain, passport or token as a person reads it: who lets whom do what, until when, and why it would be refused.</summary>
 internal static class ChainView
 {
+    /// <summary>Extensions that A1 itself writes; what they say is shown already.</summary>
+    private const string Reserved = "dyolo.";
+
     /// <summary>What it says, and in the last line what speaks against it.</summary>
     public static string Write(Inspection found) => $"{Describe(found)}\n{Outcome(found)}";
 
@@ -54,7 +57,7 @@ internal static class ChainView
         _ => $"Certificate{Named(found)}",
     };
 
-    private static string Named(Inspection found) => string.IsNullOrEmpty(found.Namespace) ? "" : $" '{TextSanitiser.CleanLine(found.Namespace)}'";
+    private static string Named(Inspection found) => string.IsNullOrEmpty(found.Namespace) ? "" : $" {Word(found.Namespace)}";
 
     private static void Hop(StringBuilder text, int index, ChainHop hop)
     {
@@ -64,6 +67,11 @@ internal static class ChainView
         Line(text, "     ", "chain", hop.MaxDepth <= index + 1 ? "may not be handed on" : $"of {hop.MaxDepth} certificates at most");
         Line(text, "     ", "fingerprint", hop.Fingerprint);
         Line(text, "     ", "signature", hop.SignatureValid ? "valid" : "NOT VALID");
+        if (Remarks(hop).ToArray() is { Length: > 0 } remarks)
+        {
+            Line(text, "     ", "remarks", string.Join(", ", remarks));
+        }
+
         if (hop.Revoked)
         {
             Line(text, "     ", "state", "REVOKED");
@@ -74,7 +82,17 @@ internal static class ChainView
         }
     }
 
-    private static string Names(IReadOnlyList<string>? names, string root) => names is null ? $"what only its hash tells: {root}" : string.Join(", ", names);
+    private static string Names(IReadOnlyList<string>? names, string root) =>
+        names is null ? $"what only its hash tells: {root}" : string.Join(", ", names.Select(Word));
+
+    /// <summary>The signer's words: in quotes where they could look like something else, such as two names.</summary>
+    private static string Word(string text) => text.Length > 0 && text.All(IsPlain) ? text : JsonText.Line(text);
+
+    private static bool IsPlain(char c) => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' or ':' or '/' or '*' or '@' or '+';
+
+    private static IEnumerable<string> Remarks(ChainHop hop) =>
+        (hop.Extensions ?? []).Where(field => !field.Key.StartsWith(Reserved, StringComparison.Ordinal) && field.Value is not null)
+            .Select(field => $"{Word(field.Key)}={JsonText.Line(field.Value!)}");
 
     private static string Time(DateTimeOffset? time) => time is { } known ? SwarmTime.Format(known) : "no end";
 

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Swarm.Core.Audit;
 using Swarm.Core.Capabilities.Authorization;
 using Swarm.Core.Capabilities.Gateway;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Delivery;
 using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
@@ -68,7 +69,8 @@ public static class CoreServices
     private static void AddCapabilities(this IServiceCollection services, IConfiguration configuration) => services
         .AddSingleton(Bind<CapabilityOptions>(configuration, CapabilityOptions.Section))
         .AddSingleton<GatewayKeys>().AddSingleton<TrustAnchors>().AddSingleton<Authorizer>()
-        .AddSingleton<PassportTable>().AddSingleton<Passports>().AddSingleton<CapabilitySwarms>().AddSingleton<GatewayCertificates>().AddSingleton<CapabilityInspector>();
+        .AddSingleton<PassportTable>().AddSingleton<Passports>().AddSingleton<CapabilitySwarms>().AddSingleton<SwarmGrants>().AddSingleton<GatewayCertificates>()
+        .AddSingleton<CapabilityInspector>();
 
     private static T Bind<T>(IConfiguration configuration, string section)
         where T : class, new()

@@ -24,6 +24,9 @@ public sealed record SwarmError(string Id, string Meaning)
     public static readonly SwarmError Forbidden = new("forbidden", "This token does not allow that.");
     public static readonly SwarmError UnknownAgent = new("unknown-agent", "There is no such agent here.");
     public static readonly SwarmError NameTaken = new("name-taken", "An agent of that name exists already.");
+    public static readonly SwarmError CapabilityRequired =
+        new("capability-required", "The swarm demands a capability for that, and this member has none that is valid now. Its master grants it.");
+    public static readonly SwarmError UnknownGrant = new("unknown-grant", "The member has no such grant.");
     public static readonly SwarmError KeyNotHeld = new("key-not-held", "The node does not hold this agent's key; send a signed message.");
 
     // Swarms

@@ -40,6 +40,10 @@ internal static class HubEndpoints
         hub.MapGet("/swarms/{id}/members", HubSwarms.Members).Produces<MemberList>();
         hub.MapPost("/swarms/{id}/invites", HubSwarms.Invite).Takes<InviteRequest>().Produces<InviteBody>(201);
         hub.MapDelete("/swarms/{id}/invites/{hash}", HubSwarms.RevokeInvite).Produces(204);
+        hub.MapGet("/swarms/{id}/grants", HubGrants.List).Produces<GrantList>();
+        hub.MapPut("/swarms/{id}/demands", HubGrants.Demand).Takes<DemandsRequest>().Produces<GrantList>();
+        hub.MapPost("/swarms/{id}/grants", HubGrants.Grant).Takes<GrantRequest>().Produces<NewGrantBody>(201);
+        hub.MapDelete("/swarms/{id}/grants/{name}", HubGrants.Revoke).Produces(204);
         hub.MapPost("/join", HubSwarms.Join).Takes<JoinRequest>().Produces<JoinBody>();
         hub.MapPost("/swarms/{id}/leave", HubSwarms.Leave).Takes<LeaveRequest>().Produces<LeaveBody>();
         hub.MapPost("/swarms/{id}/kick", HubSwarms.Kick).Takes<KickRequest>().Produces<KickBody>();

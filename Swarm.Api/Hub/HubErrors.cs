@@ -3,6 +3,8 @@ using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Swarm.Core;
+using Swarm.Core.Capabilities;
+using Swarm.Core.Capabilities.Gateway;
 
 namespace Swarm.Api.Hub;
 
@@ -15,6 +17,7 @@ internal static partial class HubErrors
         [SwarmError.LimitReached] = 409,
         [SwarmError.Unauthenticated] = 401,
         [SwarmError.Forbidden] = 403,
+        [SwarmError.CapabilityRequired] = 403,
         [SwarmError.UnknownAgent] = 404,
         [SwarmError.NameTaken] = 409,
         [SwarmError.UnknownSwarm] = 404,
@@ -25,6 +28,7 @@ internal static partial class HubErrors
         [SwarmError.MayNotKickOneself] = 409,
         [SwarmError.AlreadyMember] = 409,
         [SwarmError.UnknownRequest] = 404,
+        [SwarmError.UnknownGrant] = 404,
         [SwarmError.JoinRejected] = 403,
         [SwarmError.TransferDeclined] = 403,
         [SwarmError.TokenSignature] = 401,
@@ -45,6 +49,15 @@ internal static partial class HubErrors
         [SwarmError.Unavailable] = 503,
     };
 
+    private static readonly Dictionary<CapabilityFault, SwarmError> Faults = new()
+    {
+        [CapabilityFault.MemberNotFound] = SwarmError.UnknownGrant,
+        [CapabilityFault.MemberExpired] = SwarmError.UnknownGrant,
+        [CapabilityFault.NotTheOwner] = SwarmError.KeyNotHeld,
+        [CapabilityFault.KeyNotHeld] = SwarmError.KeyNotHeld,
+        [CapabilityFault.LimitReached] = SwarmError.LimitReached,
+    };
+
     /// <summary>The status of an error; 422 for every error about what a request says.</summary>
     public static int StatusOf(SwarmError error) => Statuses.GetValueOrDefault(error, 422);
 
@@ -61,6 +74,8 @@ internal static partial class HubErrors
     public static IResult? FromException(Exception exception) => exception switch
     {
         SwarmException e => Problem(e.Error, e.Message),
+        DenialException e => Problem(SwarmError.InvalidRequest, $"{e.Denial.Text}."),
+        CapabilityException e => Problem(Faults.GetValueOrDefault(e.Fault, SwarmError.InvalidRequest), $"{e.Message}."),
         BadHttpRequestException { StatusCode: 413 } => Problem(SwarmError.BodyTooLarge),
         BadHttpRequestException e => Problem(SwarmError.InvalidRequest, e.Message),
         JsonException e => Problem(SwarmError.InvalidRequest, $"The body is not the JSON that this route takes (at {Shorten(e.Path ?? "$")})."),

@@ -142,7 +142,7 @@ internal static class HubSwarms
         AspUuid.TryParse(text, out var id) ? new(id) : throw new SwarmException(SwarmError.InvalidRequest, "A swarm id is a UUID with hyphens.");
 
     /// <summary>Operators see every swarm, agents those they belong to; to others there is none.</summary>
-    private static async Task<Roster> SeeAsync(HttpContext http, string id, Rosters rosters)
+    internal static async Task<Roster> SeeAsync(HttpContext http, string id, Rosters rosters)
     {
         var principal = HubGate.PrincipalOf(http);
         return await rosters.GetFreshAsync(Id(id), http.RequestAborted) is { } roster

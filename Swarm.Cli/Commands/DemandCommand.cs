@@ -13,21 +13,23 @@ internal static class DemandCommand
         var actions = new Argument<string[]>("action") { Description = "send, invite, wake; none shows what is demanded.", HelpName = "ACTION", Arity = ArgumentArity.ZeroOrMore };
         actions.AcceptOnlyFromAmong("send", "invite", "wake");
         var swarm = CommonOptions.Swarm();
-        var none = new Option<bool>("--none") { Description = "End the demands: every member may do everything again." };
+        var none = new Option<bool>("--none") { Description = "End the demands and every grant: all members may do everything again." };
         var allow = CapabilityOptions.Allow("Further names that can be granted, for use at A1's gateway.");
-        var ttl = CapabilityOptions.Ttl("the node's usual time");
+        var ttl = CapabilityOptions.Ttl("as long as the node allows");
+        var a1Swarm = new Option<string?>("--a1-swarm") { Description = "Grants are memberships of this swarm of A1's, whose owner grants; else of one that the node makes.", HelpName = "ID" };
         var command = new SwarmCommand("demand", "Say for what a swarm's members need a grant, or show it; only the master may say.")
         {
             Examples = ["swarm demand", "swarm demand send invite", "swarm demand send --allow deploy.staging --ttl 30d", "swarm demand --none"],
         };
-        command.AddAll(actions, swarm, none, allow, ttl);
+        command.AddAll(actions, swarm, none, allow, ttl, a1Swarm);
         command.Runs(open, async (session, parsed, cancellation) =>
         {
             var wanted = (parsed.GetValue(actions) ?? []).Distinct().ToArray();
             var names = NameList.Split(parsed.GetValue(allow));
             var life = DurationText.Parse(parsed.GetValue(ttl));
+            var given = parsed.GetValue(a1Swarm) is { } text ? PublicKeyText.ParseHex(text, "--a1-swarm") : null;
             var ends = parsed.GetValue(none);
-            if ((ends && wanted.Length > 0) || (wanted.Length == 0 && (names.Length > 0 || life is not null)))
+            if ((ends && wanted.Length > 0) || (wanted.Length == 0 && (names.Length > 0 || life is not null || given is not null)))
             {
                 throw CliException.BadArguments(
                     ends ? "Name what is demanded, or end it with --none, not both." : "Name what is demanded with it.", "See: swarm demand --help");
@@ -37,7 +39,7 @@ internal static class DemandCommand
             var client = await session.ForAgentAsync(agent, cancellation);
             var id = await session.SwarmIdAsync(parsed.GetValue(swarm), agent, client, cancellation);
             var grants = ends || wanted.Length > 0
-                ? await client.DemandAsync(id, wanted, names.Length > 0 ? names : null, life, cancellation)
+                ? await client.DemandAsync(id, agent, wanted, names.Length > 0 ? names : null, life, given, cancellation)
                 : await client.ListGrantsAsync(id, cancellation);
             return session.Done(CliJson.Node(grants), Lines(grants));
         });

@@ -9,13 +9,16 @@ namespace Swarm.Cli.Commands;
 /// <summary><c>swarm grant</c>: what a member may do where its swarm demands a grant.</summary>
 internal static class GrantCommand
 {
+    /// <summary>What is demanded has this before its name where it is granted (ADR 26).</summary>
+    private const string ActionPrefix = "swarm.";
+
     public static SwarmCommand Create(OpenSession open)
     {
         var member = new Argument<string?>("agent") { Description = "The member; none with --list.", HelpName = "AGENT", Arity = ArgumentArity.ZeroOrOne };
         var swarm = CommonOptions.Swarm();
         var role = CapabilityOptions.Role();
-        var allow = CapabilityOptions.Allow("What it may do (else what the role usually may).");
-        var ttl = CapabilityOptions.Ttl("the node's usual time");
+        var allow = CapabilityOptions.Allow("What it may do, such as send (else what the role usually may).");
+        var ttl = CapabilityOptions.Ttl("30d");
         var output = CapabilityOptions.Out("the chain, with which it acts elsewhere,");
         var list = new Option<bool>("--list") { Description = "Show what is demanded and who was granted what." };
         var command = new SwarmCommand("grant", "Grant a member what its role holds, in place of what it had; only the master may. 'swarm revoke --grant' takes it back.")
@@ -32,7 +35,7 @@ internal static class GrantCommand
             }
 
             var to = name is null ? null : AgentNameText.Parse(name);
-            var names = NameList.Split(parsed.GetValue(allow));
+            string[] names = [.. NameList.Split(parsed.GetValue(allow)).Select(name => name is "send" or "invite" or "wake" ? ActionPrefix + name : name)];
             var life = DurationText.Parse(parsed.GetValue(ttl));
             var agent = session.ActingAgent;
             var client = await session.ForAgentAsync(agent, cancellation);
@@ -42,7 +45,7 @@ internal static class GrantCommand
                 return ShowAll(session, await client.ListGrantsAsync(id, cancellation));
             }
 
-            var grant = await client.GrantAsync(id, to, parsed.GetRequiredValue(role), names.Length > 0 ? names : null, life, cancellation);
+            var grant = await client.GrantAsync(id, agent, to, parsed.GetRequiredValue(role), names.Length > 0 ? names : null, life, cancellation);
             var path = parsed.GetValue(output);
             if (path is not null)
             {

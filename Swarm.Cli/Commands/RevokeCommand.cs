@@ -73,7 +73,7 @@ internal static class RevokeCommand
         var agent = session.ActingAgent;
         var client = await session.ForAgentAsync(agent, cancellation);
         var id = await session.SwarmIdAsync(swarm, agent, client, cancellation);
-        await client.RevokeGrantAsync(id, member, cancellation);
+        await client.RevokeGrantAsync(id, agent, member, cancellation);
         return session.Done(
             new JsonObject { ["status"] = "revoked", ["swarm_id"] = id.ToString("D"), ["agent_id"] = member },
             $"What '{member}' was granted in swarm {id:D} is revoked.");

@@ -60,6 +60,8 @@ internal static class Failures
         ["not-a-member"] = "Join first: swarm join -t TOKEN. 'swarm list --members' shows who is in.",
         ["wrong-recipient"] = "Is the recipient a member of this swarm? 'swarm list --members' shows who is in.",
         ["not-master"] = "Only the master may do this; 'swarm list' shows who that is.",
+        ["capability-required"] = "'swarm grant --list' shows what the swarm demands; its master grants with 'swarm grant AGENT'.",
+        ["unknown-grant"] = "'swarm grant --list' shows who was granted what.",
         ["unknown-message"] = "'swarm messages --status all --json' shows the ids.",
         ["unknown-request"] = "'swarm approve' shows who waits.",
         ["unsupported-version"] = "'swarm export' writes 2.0.0; 1.0.0 is read too.",

@@ -12,13 +12,16 @@ public sealed class Session : IDisposable
     private readonly CancellationTokenSource _ended = new();
     private readonly Sessions _owner;
 
-    internal Session(Sessions owner, Principal principal, AgentId agent) => (_owner, Principal, Agent) = (owner, principal, agent);
+    internal Session(Sessions owner, Principal principal, AgentId agent, DateTimeOffset openedAt) =>
+        (_owner, Principal, Agent, OpenedAt) = (owner, principal, agent, openedAt);
 
     public Principal Principal { get; }
 
     public AgentId Agent { get; }
 
-    /// <summary>Cancelled when the token, or the agent that it is about, is no longer valid.</summary>
+    public DateTimeOffset OpenedAt { get; }
+
+    /// <summary>Cancelled when the token, or the agent that it is about, is no longer valid, or the agent has lost what a swarm had granted it.</summary>
     public CancellationToken Ended => _ended.Token;
 
     public void Dispose() => _owner.Close(this);
@@ -28,7 +31,7 @@ public sealed class Session : IDisposable
 }
 
 /// <summary>
-/// Ends what a revoked token or agent has open within a second, with and without Redis (design §3 promise 7). One query answers for all
+/// Ends what a revoked token, agent or grant has open within a second, with and without Redis (design §3 promise 7). One query answers for all
 /// sessions that a change may concern, so ten thousand streams cost no more than one.
 /// </summary>
 public sealed class Sessions : BackgroundService
@@ -38,6 +41,9 @@ public sealed class Sessions : BackgroundService
 
     /// <summary>A change this recent may have been made while the session's token was being checked.</summary>
     private static readonly TimeSpan Recent = TimeSpan.FromSeconds(5);
+
+    /// <summary>The most that this node's clock and the database's differ. What was opened so shortly after a grant ended, ends too; its client comes back.</summary>
+    private static readonly TimeSpan Skew = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<Session, bool> _open = new();
     private readonly ConcurrentQueue<Func<Session, bool>> _suspicions = new();
@@ -71,7 +77,7 @@ public sealed class Sessions : BackgroundService
     /// <summary>Opens a session; dispose it when what it is for has ended.</summary>
     public Session Open(Principal principal, AgentId agent)
     {
-        var session = new Session(this, principal, agent);
+        var session = new Session(this, principal, agent, _time.GetUtcNow());
         _open[session] = true;
         if (_time.GetElapsedTime(Volatile.Read(ref _changedAt)) < Recent)
         {
@@ -148,7 +154,8 @@ public sealed class Sessions : BackgroundService
             return;
         }
 
-        HashSet<long> tokens, agents;
+        HashSet<long> tokens;
+        Dictionary<long, DateTimeOffset> agents;
         try
         {
             (tokens, agents) = await ReadValidAsync(suspects, cancellation);
@@ -159,28 +166,37 @@ public sealed class Sessions : BackgroundService
             (tokens, agents) = ([], []);
         }
 
-        foreach (var session in suspects.Where(s => !tokens.Contains(s.Principal.TokenId) || !agents.Contains(s.Agent.Value)))
+        foreach (var session in suspects.Where(s =>
+            !tokens.Contains(s.Principal.TokenId) || !agents.TryGetValue(s.Agent.Value, out var lostAt) || lostAt > s.OpenedAt - Skew))
         {
             session.End();
         }
     }
 
-    private async Task<(HashSet<long> Tokens, HashSet<long> Agents)> ReadValidAsync(HashSet<Session> suspects, CancellationToken cancellation)
+    /// <summary>The tokens that are valid, and the agents, with when they last lost a grant.</summary>
+    private async Task<(HashSet<long> Tokens, Dictionary<long, DateTimeOffset> Agents)> ReadValidAsync(HashSet<Session> suspects, CancellationToken cancellation)
     {
         await using var command = _database.CreateCommand(
             """
-            select true, t.token_id from tokens t left join agents a on a.agent_no = t.agent_no
+            select true, t.token_id, null from tokens t left join agents a on a.agent_no = t.agent_no
             where t.token_id = any ($1) and t.revoked_at is null and a.revoked_at is null
             union all
-            select false, agent_no from agents where agent_no = any ($2) and revoked_at is null
+            select false, agent_no, g.ended_at from agents left join grant_endings g using (agent_no) where agent_no = any ($2) and revoked_at is null
             """);
         command.Parameters.Add(new() { Value = suspects.Select(s => s.Principal.TokenId).Distinct().ToArray() });
         command.Parameters.Add(new() { Value = suspects.Select(s => s.Agent.Value).Distinct().ToArray() });
-        var (tokens, agents) = (new HashSet<long>(), new HashSet<long>());
+        var (tokens, agents) = (new HashSet<long>(), new Dictionary<long, DateTimeOffset>());
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
         {
-            (reader.GetBoolean(0) ? tokens : agents).Add(reader.GetInt64(1));
+            if (reader.GetBoolean(0))
+            {
+                tokens.Add(reader.GetInt64(1));
+            }
+            else
+            {
+                agents.Add(reader.GetInt64(1), reader.IsDBNull(2) ? DateTimeOffset.MinValue : reader.GetFieldValue<DateTimeOffset>(2));
+            }
         }
 
         return (tokens, agents);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using NSec.Cryptography;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.Limits;
 using Swarm.Core.Presence;
@@ -60,28 +61,29 @@ public sealed class Intake(
             var roster = fresh
                 ? await rosters.GetFreshAsync(envelope.SwarmId, cancellation)
                 : await rosters.GetAsync(envelope.SwarmId, cancellation);
-            if (CheckAuthority(envelope, roster, ref verifiedWith, out var sender, out var recipients) is { } refusal)
+            if ((CheckAuthority(envelope, roster, ref verifiedWith, out var sender, out var recipients) ?? CheckGrant(envelope, roster!, sender!)) is { } refusal)
             {
                 // A cached roster may lag behind a join or a new key: refuse only by a fresh one.
                 if (fresh)
                 {
                     if (roster is null || await events.RecallAsync(envelope, roster, cancellation) is not { } again)
                     {
-                        switch (refusal == SwarmError.NotAMember ? await introductions.IsAwaitedAsync(roster!, envelope.Sender, cancellation)
-                            : isJoining && refusal == SwarmError.UnknownSwarm)
+                        var awaited = refusal == SwarmError.NotAMember ? await introductions.IsAwaitedAsync(roster!, envelope.Sender, cancellation)
+                            : isJoining && refusal == SwarmError.UnknownSwarm ? Awaited.Yes : Awaited.No;
+                        switch (awaited)
                         {
-                            case true:
+                            case Awaited.Yes:
                                 return Receipt.Refuse(SwarmError.NotReady, retryAfterSeconds: 1);
-                            case false:
+                            case Awaited.SwarmChanged:
+                                rosters.Forget(envelope.SwarmId);
+                                continue;
+                            default:
                                 if (refusal == SwarmError.NotAMember)
                                 {
                                     resyncs.Notice(roster!, "");
                                 }
 
                                 return Receipt.Refuse(refusal);
-                            case null:
-                                rosters.Forget(envelope.SwarmId);
-                                continue;
                         }
                     }
 
@@ -210,6 +212,10 @@ public sealed class Intake(
 
         return ResolveRecipients(envelope, roster, sender, out recipients) ? null : SwarmError.WrongRecipient;
     }
+
+    /// <summary>What a swarm demands for sending. A lifecycle event has rules of its own: who may leave needs no capability to say so.</summary>
+    private SwarmError? CheckGrant(Envelope envelope, Roster roster, Member sender) =>
+        envelope.Event is not null || roster.May(sender, SwarmActions.Send, time.GetUtcNow()) ? null : SwarmError.CapabilityRequired;
 
     /// <summary>A door delivers to its own agent and to nobody else; only the Hub API (no door) fans out.</summary>
     private static bool ResolveRecipients(Envelope envelope, Roster roster, Member sender, out AgentId[] recipients)

@@ -46,6 +46,7 @@ public sealed class SwarmDb(DbContextOptions<SwarmDb> options) : DbContext(optio
         {
             e.ToTable("swarms").HasKey(x => x.SwarmNo);
             e.Property(x => x.SwarmNo).UseIdentityAlwaysColumn();
+            e.Property(x => x.Demands).HasConversion<short>();
         });
         modelBuilder.Entity<MemberRow>(e =>
         {

@@ -15,6 +15,16 @@ namespace Swarm.Core.Swarms;
 /// <param name="Attempts">How often it was tried in vain.</param>
 public sealed record Introduction(long SwarmNo, SwarmId SwarmId, string Name, string Endpoint, string Listener, DateTimeOffset ToldAt, int Attempts);
 
+/// <summary>Whether a name that is not on a roster is about to be.</summary>
+internal enum Awaited
+{
+    No,
+    Yes,
+
+    /// <summary>Not by what the roster said: the swarm has changed since it was read.</summary>
+    SwarmChanged,
+}
+
 /// <summary>
 /// Members that a remote master announced (ASP §10.5). The announcement seldom carries a key, so the Worker fetches it from the endpoint,
 /// after the message was answered (W-20); until then the member is not on the roster, and what it sends is put off (<see cref="SwarmError.NotReady"/>).
@@ -91,14 +101,14 @@ public sealed class Introductions(Decisions decisions, Rosters rosters, NpgsqlDa
 
     /// <summary>
     /// Whether a name that is not on the roster was announced, and is only waiting for its key: reference clients never repeat what was answered 403,
-    /// so its messages are not to be refused for good. Null: the swarm has changed since the roster was read.
+    /// so its messages are not to be refused for good.
     /// </summary>
-    internal async ValueTask<bool?> IsAwaitedAsync(Roster roster, string name, CancellationToken cancellation)
+    internal async ValueTask<Awaited> IsAwaitedAsync(Roster roster, string name, CancellationToken cancellation)
     {
         // Where the master lives here, nobody is announced.
         if (roster.Master is not { Kind: AgentKind.Remote } || !AgentName.IsValidForLocal(name))
         {
-            return false;
+            return Awaited.No;
         }
 
         await using var command = database.CreateCommand(
@@ -110,7 +120,12 @@ public sealed class Introductions(Decisions decisions, Rosters rosters, NpgsqlDa
         command.Parameters.Add(new() { Value = roster.SwarmNo });
         command.Parameters.Add(new() { Value = name });
         command.Parameters.Add(new() { Value = roster.Version });
-        return await command.ExecuteScalarAsync(cancellation) as bool?;
+        return await command.ExecuteScalarAsync(cancellation) switch
+        {
+            true => Awaited.Yes,
+            false => Awaited.No,
+            _ => Awaited.SwarmChanged,
+        };
     }
 
     /// <summary>It showed none: later again, or not at all.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using NSec.Cryptography;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 
@@ -21,6 +22,9 @@ public sealed record Member(AgentId Agent, AgentKind Kind, string Name, string E
     /// <summary>It agreed to become the master when the master offers it.</summary>
     public bool TakesOver { get; init; }
 
+    /// <summary>What it was granted; null for nothing, and where the swarm demands nothing.</summary>
+    public MemberGrant? Grant { get; init; }
+
     public RosterEntry ToEntry() => new(Name, Endpoint, Convert.ToBase64String(RawKey), JoinedAt);
 }
 
@@ -40,6 +44,7 @@ public sealed class Roster
         AllowMemberInvite = row.AllowMemberInvite;
         RequireApproval = row.RequireApproval;
         CreatedAt = row.CreatedAt;
+        Demands = row.Demands;
         Members = members;
         Mutes = mutes;
         LoadedAt = loadedAt;
@@ -64,6 +69,9 @@ public sealed class Roster
 
     public DateTimeOffset CreatedAt { get; }
 
+    /// <summary>What members other than the master need a capability for.</summary>
+    public SwarmActions Demands { get; }
+
     /// <summary>In insertion order.</summary>
     public IReadOnlyList<Member> Members { get; }
 
@@ -75,6 +83,10 @@ public sealed class Roster
 
     /// <summary>The master's row; null when it is gone from the roster.</summary>
     public Member? Master => Find(MasterId);
+
+    /// <summary>Whether a member may do that: it is not demanded, or the member is the master, or it has a grant that has not run out.</summary>
+    public bool May(Member member, SwarmActions action, DateTimeOffset now) =>
+        (Demands & action) == 0 || member.Agent == MasterId || (member.Grant is { } grant && (grant.Actions & action) == action && now < grant.ExpiresAt);
 
     public Member? Find(string name) => _byName.GetValueOrDefault(name);
 

@@ -32,6 +32,11 @@ internal static class RosterChanges
             await scope.Db.Agents.Where(a => a.AgentNo == member.Agent.Value)
                 .ExecuteUpdateAsync(s => s.SetProperty(a => a.Endpoint, member.Endpoint), cancellation);
         }
+        else if (member.Grant is not null)
+        {
+            // The row's end took the grant along; what was open on its strength ends too.
+            scope.AgentChanged(member.Agent.Value);
+        }
     }
 
     /// <summary>Ends the swarm: nobody is a member any more, and what waited to become one is forgotten.</summary>

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Signals;
@@ -121,14 +123,30 @@ public sealed class Rosters
             join m in db.Members on u.AgentNo equals m.AgentNo
             where m.SwarmNo == row.SwarmNo && (u.Name != null || u.SwarmId == swarmId)
             select u).ToListAsync(cancellation);
+        var grants = row is { Demands: not SwarmActions.None, A1Swarm: { } a1Swarm } ? await ReadGrantsAsync(db, row.SwarmNo, a1Swarm, cancellation) : null;
         return new(
             row,
             [.. members.Select(m => new Member(new(m.AgentNo), m.Kind, m.Name, m.Endpoint, _keys.Get(m.PublicKey), m.PublicKey, m.JoinedAt)
             {
                 KeyConfirmedAt = m.KeyConfirmedAt, TakesOver = m.TakesOver,
+                Grant = grants?.TryGetValue(m.AgentNo, out var grant) == true ? grant : null,
             })],
             RosterMutes.Of(mutes),
             loadedAt);
+    }
+
+    private static async Task<IReadOnlyDictionary<long, MemberGrant>> ReadGrantsAsync(
+        SwarmDb db, long swarmNo, byte[] a1Swarm, CancellationToken cancellation)
+    {
+        await db.Database.OpenConnectionAsync(cancellation);
+        try
+        {
+            return await GrantTable.ReadAsync((NpgsqlConnection)db.Database.GetDbConnection(), swarmNo, a1Swarm, cancellation);
+        }
+        finally
+        {
+            await db.Database.CloseConnectionAsync();
+        }
     }
 
     private void OnChanged(ControlEvent change)

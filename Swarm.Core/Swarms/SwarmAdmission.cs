@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
 using Swarm.Core.Messaging.Limits;
@@ -307,8 +308,11 @@ public sealed class SwarmAdmission(
             throw new SwarmException(SwarmError.UnknownSwarm, $"Swarm '{token.SwarmId}' not found");
         }
 
-        var keys = roster.AllowMemberInvite ? roster.Members.Select(m => m.Key).Prepend(master.Key) : [master.Key];
-        var claims = token.Verify(keys, time.GetUtcNow());
+        var now = time.GetUtcNow();
+        var keys = roster.AllowMemberInvite
+            ? roster.Members.Where(m => roster.May(m, SwarmActions.Invite, now)).Select(m => m.Key).Prepend(master.Key)
+            : [master.Key];
+        var claims = token.Verify(keys, now);
         return claims.Master == master.Name && claims.Endpoint == master.Endpoint
             ? claims
             : throw new SwarmException(SwarmError.InvalidToken, "The token names another master or endpoint than this swarm has");

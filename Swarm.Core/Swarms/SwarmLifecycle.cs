@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using NSec.Cryptography;
 using Swarm.Core.Audit;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.AgentSwarm;
 
@@ -83,6 +84,11 @@ public sealed class SwarmLifecycle(Decisions decisions, Rosters rosters, HostedK
         if (roster.MasterId != by.Id && !roster.AllowMemberInvite)
         {
             throw new SwarmException(SwarmError.NotMaster, "Only the master invites to this swarm.");
+        }
+
+        if (!roster.May(roster.Find(by.Id)!, SwarmActions.Invite, time.GetUtcNow()))
+        {
+            throw new SwarmException(SwarmError.CapabilityRequired);
         }
 
         if (maxUses is < 1 || lifetime > InviteLifetimeMax)

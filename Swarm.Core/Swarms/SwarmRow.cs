@@ -1,3 +1,5 @@
+using Swarm.Core.Capabilities.Grants;
+
 namespace Swarm.Core.Swarms;
 
 /// <summary>A row of <c>swarms</c>.</summary>
@@ -19,6 +21,12 @@ public sealed class SwarmRow
     public long Version { get; init; } = 1;
 
     public DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>What its members need a capability for (ADR 26).</summary>
+    public SwarmActions Demands { get; init; }
+
+    /// <summary>The A1 swarm whose members have the capabilities; null when nothing was ever demanded, or that swarm is gone.</summary>
+    public byte[]? A1Swarm { get; init; }
 
     /// <summary>When it ended; it has no members since.</summary>
     public DateTimeOffset? DissolvedAt { get; init; }

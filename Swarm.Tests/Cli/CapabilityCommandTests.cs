@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using NSec.Cryptography;
 using Swarm.Cli;
 using Swarm.Cli.Arguments;
-using Swarm.Tests.Client;
 using Swarm.Tests.Conformance;
 using Swarm.Tests.Doors;
 using Swarm.Tests.Infrastructure;
@@ -291,43 +290,53 @@ public sealed class CapabilityCommandTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
-    public async Task Demands_and_grants_are_asked_for_as_the_hub_api_has_them()
+    [Conforms("A1-48")]
+    public async Task A_swarm_demands_and_its_master_grants_and_takes_back()
     {
-        const string Id = CliTests.SwarmId;
-        const string Granted =
-            """{"agent_id":"bob","agent_did":"did:a1:00","role":"worker","capabilities":["send"],"issued_at":"2026-02-05T14:30:00.000Z","expires_at":"2026-02-06T14:30:00.000Z","fingerprint":"11","last_seen":null}""";
-        const string All = $$"""{"swarm_id":"{{Id}}","demands":["send"],"a1_swarm_id":"22","capabilities":["send","x"],"grants":[{{Granted}}]}""";
-        await using var peer = await HubPeer.StartAsync(new Dictionary<string, string>
-        {
-            [$"GET /hub/v1/swarms/{Id}/grants"] = All,
-            [$"PUT /hub/v1/swarms/{Id}/demands"] = All,
-            [$"POST /hub/v1/swarms/{Id}/grants"] = Granted[..^1] + ""","chain":{"version":1}}""",
-            [$"DELETE /hub/v1/swarms/{Id}/grants/bob"] = "",
-        });
-        (string Command, string Request, string Body)[] cases =
-        [
-            ("demand", "GET grants", ""), ("demand send invite", "PUT demands", """{"demands":["send","invite"]}"""), ("demand --none", "PUT demands", """{"demands":[]}"""),
-            ("demand wake --allow x,y --ttl 1d", "PUT demands", """{"demands":["wake"],"capabilities":["x","y"],"ttl_seconds":86400}"""),
-            ("grant bob", "POST grants", """{"agent_id":"bob","role":"worker"}"""),
-            ("grant bob --role supervisor --allow send --ttl 12h", "POST grants", """{"agent_id":"bob","role":"supervisor","capabilities":["send"],"ttl_seconds":43200}"""),
-            ("grant --list", "GET grants", ""), ("revoke --grant bob", "DELETE grants/bob", ""),
-        ];
-        foreach (var (command, request, body) in cases)
-        {
-            foreach (var form in new[] { "--json", "" })
-            {
-                string[] args = [.. command.Split(' '), "-s", Id, "--as", "alice", .. form.Length > 0 ? new[] { form } : []];
-                Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, args));
-                Assert.Equal(request.Replace(" ", $" /hub/v1/swarms/{Id}/", StringComparison.Ordinal), peer.Seen[^1].ToString());
-                Assert.Equal(body, peer.Seen[^1].Body);
-                Assert.Equal(form.Length > 0, cli.Out.StartsWith('{'));
-            }
-        }
+        await OkAsync("init", "-a", "alice");
+        await OkAsync("init", "-a", "bob");
+        cli.Variables.Remove("SWARM_TOKEN");
+        await OkAsync("create", "--as", "alice", "-n", "guarded", "--allow-member-invite");
+        await OkAsync("invite", "--as", "alice", "--json");
+        cli.Input = Encoding.UTF8.GetBytes((string)cli.Json["invite_token"]!);
+        await OkAsync("join", "--as", "bob", "-t", "-");
+        cli.Input = null;
+        await OkAsync("demand", "--as", "bob");
+        Assert.Contains("demands nothing", cli.Out, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "demand", "send", "--as", "bob"));
+        await OkAsync("demand", "send", "invite", "--allow", "deploy.staging", "--as", "alice", "--json");
+        Assert.Equal(["send", "invite"], cli.Json["demands"]!.AsArray().Select(d => (string)d!));
 
-        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "grant", "bob", "-s", Id, "--as", "alice", "--out", In("chain.json")));
-        Assert.Equal("{\n  \"version\": 1\n}\n", await File.ReadAllTextAsync(In("chain.json")));
-        Assert.Equal(ExitCode.Ok, await cli.RunAsync(peer.Url, "grant", "--list", "-s", Id, "--as", "alice"));
-        Assert.Contains("2026-02-06T14:30:00.000Z", cli.Out, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "send", "--as", "bob", "-m", "hi"));
+        Assert.Contains("Hint: 'swarm grant --list'", cli.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "grant", "bob", "--as", "bob"));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "grant", "nobody", "--as", "alice"));
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "grant", "bob", "--allow", "deploy.production", "--as", "alice"));
+        await OkAsync("grant", "bob", "--role", "worker", "--allow", "send,deploy.staging", "--ttl", "12h", "--out", In("bob.json"), "--as", "alice");
+        Assert.Contains("'bob' is granted the role worker.", cli.Out, StringComparison.Ordinal);
+        await OkAsync("send", "--as", "bob", "-m", "hi");
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "invite", "--as", "bob"));
+        await OkAsync("grant", "--list", "--as", "bob", "--json");
+        var grant = cli.Json["grants"]![0]!;
+        Assert.Equal(("bob", "worker"), ((string?)grant["agent_id"], (string?)grant["role"]));
+        Assert.Equal(["swarm.send", "deploy.staging"], grant["capabilities"]!.AsArray().Select(name => (string)name!));
+        await OkAsync("grant", "--list", "--as", "alice");
+        Assert.Contains("swarm.send, deploy.staging", cli.Out, StringComparison.Ordinal);
+
+        // The grant's chain proves the same elsewhere, until it is taken back.
+        await OkAsync("inspect", In("bob.json"), "--as", "bob", "--json");
+        Assert.Equal(((string)grant["agent_did"]!, (string)grant["fingerprint"]!), ((string?)cli.Json["hops"]![0]!["to"], (string?)cli.Json["hops"]![0]!["fingerprint"]));
+        await OkAsync("revoke", "--grant", "bob", "--as", "alice");
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "authorize", In("bob.json"), "--intent", "deploy.staging", "--as", "bob"));
+        Assert.Contains("(CERT_REVOKED)", cli.Out, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Permission, await cli.RunAsync(Url, "send", "--as", "bob", "-m", "hi"));
+        Assert.Equal(ExitCode.NotFound, await cli.RunAsync(Url, "revoke", "--grant", "bob", "--as", "alice"));
+
+        Assert.Equal(ExitCode.General, await cli.RunAsync(Url, "grant", "bob", "--role", "auditor", "--out", In("none.json"), "--as", "alice"));
+        Assert.False(File.Exists(In("none.json")));
+        await OkAsync("demand", "--none", "--as", "alice");
+        await OkAsync("send", "--as", "bob", "-m", "hi");
+        Assert.Equal(ExitCode.BadArguments, await cli.RunAsync(Url, "grant", "bob", "--as", "alice"));
     }
 
     private string In(string name) => Path.Combine(cli.Home, name);

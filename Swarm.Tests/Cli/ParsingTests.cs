@@ -84,6 +84,7 @@ public sealed class ParsingTests : IDisposable
     [InlineData("demand", "everything", "--as", "alice")]
     [InlineData("demand", "send", "--none", "--as", "alice")]
     [InlineData("demand", "--allow", "a", "--as", "alice")]
+    [InlineData("demand", "send", "--a1-swarm", "x", "--as", "alice")]
     [InlineData("grant", "--as", "alice")]
     [InlineData("grant", "bob", "--list", "--as", "alice")]
     [InlineData("grant", "bob", "--role", "king", "--as", "alice")]

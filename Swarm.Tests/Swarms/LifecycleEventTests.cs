@@ -50,13 +50,13 @@ public sealed class LifecycleEventTests(PostgresFixture postgres) : IAsyncLifeti
         var carol = await _scene.PeerAsync("carol");
         var (rosters, introductions) = (_scene.Node.Get<Rosters>(), _scene.Node.Get<Introductions>());
         var before = (await rosters.GetFreshAsync(_scene.Swarm, default))!;
-        Assert.False(await introductions.IsAwaitedAsync(before, "carol", default));
+        Assert.Equal(Awaited.No, await introductions.IsAwaitedAsync(before, "carol", default));
         await _scene.TellAsync("zoe", Joined("carol", carol.Endpoint));
         var announced = (await rosters.GetFreshAsync(_scene.Swarm, default))!;
-        Assert.True(await introductions.IsAwaitedAsync(announced, "carol", default));
-        Assert.False(await introductions.IsAwaitedAsync(announced, "dave", default));
-        Assert.False(await introductions.IsAwaitedAsync(announced, "\0", default));
-        Assert.Null(await introductions.IsAwaitedAsync(before, "dave", default));
+        Assert.Equal(Awaited.Yes, await introductions.IsAwaitedAsync(announced, "carol", default));
+        Assert.Equal(Awaited.No, await introductions.IsAwaitedAsync(announced, "dave", default));
+        Assert.Equal(Awaited.No, await introductions.IsAwaitedAsync(announced, "\0", default));
+        Assert.Equal(Awaited.SwarmChanged, await introductions.IsAwaitedAsync(before, "dave", default));
 
         // Taken back before anybody asked for its key.
         await _scene.TellAsync("zoe", """{"action":"member_kicked","agent_id":"carol"}""");

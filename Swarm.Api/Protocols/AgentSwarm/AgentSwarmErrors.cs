@@ -33,6 +33,8 @@ internal static class AgentSwarmErrors
         [SwarmError.LimitReached] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED", "limit_reached"),
         [SwarmError.Unauthenticated] = new(StatusCodes.Status401Unauthorized, "NOT_AUTHORIZED"),
         [SwarmError.Forbidden] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED"),
+        [SwarmError.CapabilityRequired] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED", "capability_required"),
+        [SwarmError.UnknownGrant] = new(StatusCodes.Status404NotFound, null),
         [SwarmError.UnknownAgent] = new(StatusCodes.Status404NotFound, null),
         [SwarmError.NameTaken] = new(StatusCodes.Status409Conflict, "NOT_AUTHORIZED"),
         [SwarmError.KeyNotHeld] = new(StatusCodes.Status403Forbidden, "NOT_AUTHORIZED"),

@@ -5,6 +5,7 @@ using Npgsql;
 using NpgsqlTypes;
 using Swarm.Core.Audit;
 using Swarm.Core.Capabilities.Certificates;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Capabilities.Members;
 using Swarm.Core.Capabilities.Scopes;
 
@@ -48,15 +49,7 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
         {
             return await decisions.RunAsync(
                 $"a1 swarm {id} created by {actor}, owner {A1Swarm.DidOf(passport.Root.Delegate)}",
-                async scope =>
-                {
-                    var stored = await table.InsertAsync(scope, passport, sealedSeed, null, cancellation);
-                    await ExecuteAsync(
-                        scope.Connection, "insert into a1_swarms (swarm_id, passport_no, created_at) values ($1, $2, $3)", cancellation,
-                        id.ToArray(), stored.No, time.GetUtcNow().UtcDateTime);
-                    return (id, stored.Holder);
-                },
-                cancellation);
+                async scope => (id, await InsertAsync(scope, id, passport, sealedSeed, cancellation)), cancellation);
         }
         catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
         {
@@ -72,6 +65,24 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
                 : throw new CapabilityException(CapabilityFault.Conflict, "a swarm with that id exists, with another owner or other capabilities");
     }
 
+    /// <summary>Creates a swarm whose key the node holds, as part of a decision.</summary>
+    /// <exception cref="DenialException">A1's own refusals of its capabilities.</exception>
+    internal async Task<Bytes32> CreateAsync(
+        DecisionScope scope, string name, IReadOnlyList<string> capabilities, ulong ttlSeconds, CancellationToken cancellation)
+    {
+        var (passport, sealedSeed) = table.Make(name, capabilities, ttlSeconds, default);
+        var id = A1Swarm.IdOf(name, passport.Mask);
+        try
+        {
+            await InsertAsync(scope, id, passport, sealedSeed, cancellation);
+            return id;
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.UniqueViolation)
+        {
+            throw new CapabilityException(CapabilityFault.Conflict, $"an A1 swarm of the name '{name}' exists already");
+        }
+    }
+
     /// <summary>Adds a member or puts it into another role; what it had been given before is revoked.</summary>
     /// <returns>The member, and the chain of its first certificate; null for a role that lists nothing.</returns>
     /// <exception cref="CapabilityException">No such swarm, another key than the owner's, or the swarm is full.</exception>
@@ -83,6 +94,7 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
             async scope =>
             {
                 var passport = await LockAsync(scope, swarm, cancellation);
+                await GrantTable.LockSwarmOfAsync(scope, swarm.ToArray(), cancellation);
                 var now = time.UnixNow();
                 var expiresAt = Math.Min(now > ulong.MaxValue - ttlSeconds ? ulong.MaxValue : now + ttlSeconds, passport.Passport.Root.ExpiresAt);
                 if (now >= expiresAt)
@@ -122,11 +134,17 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
             async scope =>
             {
                 var passport = await LockAsync(scope, swarm, cancellation);
+                var swarmNo = await GrantTable.LockSwarmOfAsync(scope, swarm.ToArray(), cancellation);
                 var member = await FindMemberAsync(scope.Connection, swarm, Parse(did), cancellation);
                 scope.Found += $", {member.Did}";
                 await table.RevokeAsync(scope, passport.No, member.Agent, cancellation);
                 await ExecuteAsync(
                     scope.Connection, "delete from a1_members where swarm_id = $1 and agent = $2", cancellation, swarm.ToArray(), member.Agent.ToArray());
+                if (swarmNo is { } no)
+                {
+                    await GrantTable.EndWorkAsync(scope, no, [member.Agent.ToArray()], cancellation);
+                }
+
                 return true;
             },
             cancellation);
@@ -137,12 +155,24 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
             $"a1 swarm {swarm} deleted by {actor}",
             async scope =>
             {
-                var passport = await LockAsync(scope, swarm, cancellation);
-                await ExecuteAsync(scope.Connection, "delete from a1_swarms where swarm_id = $1", cancellation, swarm.ToArray());
-                await table.RevokeAsync(scope, passport.No, cancellation);
+                await DeleteAsync(scope, swarm, cancellation);
                 return true;
             },
             cancellation);
+
+    /// <summary>The same as part of a decision.</summary>
+    /// <exception cref="CapabilityException">No such swarm.</exception>
+    internal async Task DeleteAsync(DecisionScope scope, Bytes32 swarm, CancellationToken cancellation)
+    {
+        var passport = await LockAsync(scope, swarm, cancellation);
+        if (await GrantTable.LockSwarmOfAsync(scope, swarm.ToArray(), cancellation) is { } swarmNo)
+        {
+            await GrantTable.EndWorkAsync(scope, swarmNo, swarm, cancellation);
+        }
+
+        await ExecuteAsync(scope.Connection, "delete from a1_swarms where swarm_id = $1", cancellation, swarm.ToArray());
+        await table.RevokeAsync(scope, passport.No, cancellation);
+    }
 
     /// <summary>A fresh chain for a member, no wider than its role.</summary>
     /// <exception cref="CapabilityException">No such swarm or member, an expired one, or another key than the owner's.</exception>
@@ -219,14 +249,15 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
             ? agent
             : throw CapabilityException.MemberNotFound();
 
-    private async Task<StoredPassport?> FindAsync(Bytes32 swarm, CancellationToken cancellation)
+    /// <summary>The swarm's passport; null when there is no such swarm.</summary>
+    internal async Task<StoredPassport?> FindAsync(Bytes32 swarm, CancellationToken cancellation)
     {
         await using var connection = await database.OpenConnectionAsync(cancellation);
         return await FindAsync(connection, swarm, "", cancellation);
     }
 
     /// <summary>The swarm's passport, with the swarm locked against every other change of it.</summary>
-    private async Task<StoredPassport> LockAsync(DecisionScope scope, Bytes32 swarm, CancellationToken cancellation) =>
+    internal async Task<StoredPassport> LockAsync(DecisionScope scope, Bytes32 swarm, CancellationToken cancellation) =>
         await FindAsync(scope.Connection, swarm, "for update of s", cancellation) ?? throw CapabilityException.SwarmNotFound();
 
     private async Task<StoredPassport?> FindAsync(NpgsqlConnection connection, Bytes32 swarm, string locking, CancellationToken cancellation)
@@ -237,6 +268,15 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
         command.Parameters.Add(new() { Value = swarm.ToArray() });
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         return await reader.ReadAsync(cancellation) ? table.Read(reader, 0) : null;
+    }
+
+    private async Task<Bytes32> InsertAsync(DecisionScope scope, Bytes32 id, Passport passport, byte[]? sealedSeed, CancellationToken cancellation)
+    {
+        var stored = await table.InsertAsync(scope, passport, sealedSeed, null, cancellation);
+        await ExecuteAsync(
+            scope.Connection, "insert into a1_swarms (swarm_id, passport_no, created_at) values ($1, $2, $3)", cancellation,
+            id.ToArray(), stored.No, time.GetUtcNow().UtcDateTime);
+        return stored.Holder;
     }
 
     private static async Task<bool> ExistsAsync(NpgsqlConnection connection, Bytes32 swarm, CancellationToken cancellation)
@@ -291,10 +331,8 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
 
     private static CapabilityMember ReadMember(NpgsqlDataReader row)
     {
-        var role = new Utf8JsonReader(row.GetFieldValue<byte[]>(1));
-        role.Read();
         return new(
-            Bytes32.Read(row.GetFieldValue<byte[]>(0)), SwarmRole.Read(ref role), (ulong)row.GetInt64(2), (ulong)row.GetInt64(3),
+            Bytes32.Read(row.GetFieldValue<byte[]>(0)), GrantTable.ReadRole(row.GetFieldValue<byte[]>(1)), (ulong)row.GetInt64(2), (ulong)row.GetInt64(3),
             row.IsDBNull(4) ? null : Bytes32.Read(row.GetFieldValue<byte[]>(4)), row.IsDBNull(5) ? null : (ulong)row.GetInt64(5));
     }
 

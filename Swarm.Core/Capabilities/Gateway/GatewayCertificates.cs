@@ -3,6 +3,7 @@ using System.Text;
 using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Capabilities.Certificates;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Capabilities.Scopes;
 
 namespace Swarm.Core.Capabilities.Gateway;
@@ -79,9 +80,11 @@ public sealed class GatewayCertificates(NpgsqlDataSource database, Decisions dec
             {
                 await using var command = new NpgsqlCommand(
                     "insert into a1_revocations (fingerprint, revoked_at) select distinct f, $2 from unnest($1) f order by f on conflict do nothing", scope.Connection);
-                command.Parameters.Add(new() { Value = fingerprints.Select(f => f.ToArray()).ToArray() });
+                var revoked = fingerprints.Select(f => f.ToArray()).ToArray();
+                command.Parameters.Add(new() { Value = revoked });
                 command.Parameters.Add(new() { Value = time.GetUtcNow().UtcDateTime });
                 await command.ExecuteNonQueryAsync(cancellation);
+                await GrantTable.EndWorkAsync(scope, revoked, cancellation);
                 return true;
             },
             cancellation);

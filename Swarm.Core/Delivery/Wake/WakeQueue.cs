@@ -1,7 +1,9 @@
 using Npgsql;
+using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Swarms;
 
 namespace Swarm.Core.Delivery.Wake;
 
@@ -20,7 +22,7 @@ public sealed record WakeOrder(
 /// Which agents are to be woken now, from a durable position in each one's inbox. Several Workers share the work by leases on rows; a Worker
 /// that dies leaves its lease to run out, and the wake is carried out again.
 /// </summary>
-public sealed class WakeQueue(NpgsqlDataSource database, WakeSettings settings, TimeProvider time)
+public sealed class WakeQueue(NpgsqlDataSource database, WakeSettings settings, Rosters rosters, TimeProvider time)
 {
     /// <summary>How many messages of one agent a look takes in.</summary>
     public const int LookMax = 100;
@@ -151,7 +153,7 @@ public sealed class WakeQueue(NpgsqlDataSource database, WakeSettings settings, 
         return new(row.Agent, row.Name, row.Action, row.Url, settings.Open(row.Agent, row.SealedSecret), row.Attempts, lease, looked, messages, level);
     }
 
-    /// <summary>What is loud among the next messages; read, deleted, ended and muted ones are quiet.</summary>
+    /// <summary>What is loud among the next messages; read, deleted, ended and muted ones are quiet, and those of senders that may not wake here.</summary>
     private async Task<(List<WakeMessage> Messages, long Looked, DateTimeOffset Oldest, bool IsFull)> ReadAsync(Row row, DateTimeOffset now, CancellationToken cancellation)
     {
         await using var command = database.CreateCommand(
@@ -181,7 +183,8 @@ public sealed class WakeQueue(NpgsqlDataSource database, WakeSettings settings, 
             var wire = reader.GetFieldValue<byte[]>(3);
             bytes += wire.Length;
             var message = MessageParser.Parse(wire);
-            if (message.IsRecord || reader.GetFieldValue<string[]>(5).Contains(message.SenderId, StringComparer.Ordinal))
+            if (message.IsRecord || reader.GetFieldValue<string[]>(5).Contains(message.SenderId, StringComparer.Ordinal)
+                || !await MayWakeAsync(message, now, cancellation))
             {
                 continue;
             }
@@ -201,6 +204,11 @@ public sealed class WakeQueue(NpgsqlDataSource database, WakeSettings settings, 
         var isFull = rows == LookMax || bytes >= Inbox.PageBytesMax;
         return (messages, isFull ? looked : Math.Max(looked, row.LastSeq), oldest, isFull);
     }
+
+    /// <summary>What a swarm demands for waking; where it demands something, who has left it may nothing.</summary>
+    private async ValueTask<bool> MayWakeAsync(AspMessage message, DateTimeOffset now, CancellationToken cancellation) =>
+        await rosters.GetAsync(message.SwarmId, cancellation) is not { } roster || !roster.Demands.HasFlag(SwarmActions.Wake)
+        || (roster.Find(message.SenderId) is { } sender && roster.May(sender, SwarmActions.Wake, now));
 
     /// <summary>Gives the row back; a lease that ran out changes nothing.</summary>
     private async Task SettleAsync(

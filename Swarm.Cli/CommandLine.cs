@@ -97,6 +97,8 @@ internal sealed class CommandLine
         WakeCommand.Create(Open), WatchCommand.Create(Open),
         ApproveCommand.Create(Open), RevokeCommand.Create(Open), TransferCommand.Create(Open), AgreeCommand.Create(Open), SyncCommand.Create(Open),
         DissolveCommand.Create(Open),
+        KeysCommand.Create(Open), PassportCommand.Create(Open), DemandCommand.Create(Open), GrantCommand.Create(Open), AuthorizeCommand.Create(Open),
+        InspectCommand.Create(Open), A1Command.Create(Open),
         StatusCommand.Create(Open), ConfigCommand.Create(Open), PingCommand.Create(Open), AgentCommand.Create(Open), BackupCommand.Create(Open), DoctorCommand.Create(Open),
     ];
 

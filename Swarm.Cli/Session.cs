@@ -29,13 +29,16 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
     public Credentials Credentials { get; } = new(environment.ConfigFolder, environment.Clock);
 
     /// <summary>The acting agent, or null when none is named anywhere.</summary>
-    public string? ActingAgentOrNone =>
-        (asOption ?? Environment["SWARM_AGENT"] ?? Config.DefaultAgent) is { } name ? AgentNameText.Parse(name) : null;
+    public string? ActingAgentOrNone => ActingTextOrNone is { } name ? AgentNameText.Parse(name) : null;
 
     /// <exception cref="CliException">Exit 1: nobody says who acts.</exception>
-    public string ActingAgent => ActingAgentOrNone
-        ?? throw new CliException(
-            ExitCode.General, "No agent is chosen.", "Make one with 'swarm init -a NAME', or name one with --as or SWARM_AGENT.");
+    public string ActingAgent => ActingAgentOrNone ?? throw NobodyActs();
+
+    /// <summary>Who acts, as it was written: where a key may stand for an agent.</summary>
+    /// <exception cref="CliException">Exit 1: nobody says.</exception>
+    public string ActingText => ActingTextOrNone ?? throw NobodyActs();
+
+    private string? ActingTextOrNone => asOption ?? Environment["SWARM_AGENT"] ?? Config.DefaultAgent;
 
     /// <summary>A client with the acting agent's rights: <c>SWARM_TOKEN</c>, else its stored token, else the operator's token.</summary>
     public Task<SwarmClient> ForAgentAsync(string agent, CancellationToken cancellation) =>
@@ -52,6 +55,12 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
             $"This needs the operator's token of {Node.Url.Authority}, and there is none here.",
             "Run it below the node's folder (.swarm/), name that folder in SWARM_DATA, or put the token into SWARM_TOKEN.",
             cancellation);
+
+    /// <summary>A client that may look at what is nobody's own: with the acting agent's rights where it is one of ours, else with the operator's.</summary>
+    public Task<SwarmClient> ForReaderAsync(CancellationToken cancellation) =>
+        ActingTextOrNone is { } text && !PublicKeyText.TryParse(text, out _) && AgentNameText.TryParse(text, out var agent)
+            ? ForAgentAsync(agent, cancellation)
+            : ForOperatorAsync(cancellation);
 
     /// <summary>A client without a token, for what needs none.</summary>
     public SwarmClient Anonymous(Uri url) => Connect(url, token: null);
@@ -143,6 +152,9 @@ internal sealed class Session(Terminal terminal, CliEnvironment environment, str
     }
 
     public void Dispose() => clients.ForEach(client => client.Dispose());
+
+    private static CliException NobodyActs() =>
+        new(ExitCode.General, "No agent is chosen.", "Make one with 'swarm init -a NAME', or name one with --as or SWARM_AGENT.");
 
     private async Task<SwarmClient> ConnectAsync(string? token, string missing, string hint, CancellationToken cancellation)
     {

@@ -14,8 +14,14 @@ public sealed class SwarmApiException : Exception
         RetryAfter = retryAfter;
     }
 
-    /// <summary>The stable id of the error: the last segment of the problem's <c>type</c>, such as <c>unknown-swarm</c>.</summary>
+    /// <summary>
+    /// The stable id of the error: the last segment of the problem's <c>type</c>, such as <c>unknown-swarm</c>, or of A1's routes the exact cause, such
+    /// as <c>MemberNotFound</c>.
+    /// </summary>
     public string ErrorId { get; }
+
+    /// <summary>A1's machine code, such as <c>CERT_EXPIRED</c> (A1 §9); null where another route refused.</summary>
+    public string? Code { get; init; }
 
     /// <summary>The HTTP status.</summary>
     public int Status { get; }

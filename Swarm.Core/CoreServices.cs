@@ -69,7 +69,8 @@ public static class CoreServices
     private static void AddCapabilities(this IServiceCollection services, IConfiguration configuration) => services
         .AddSingleton(Bind<CapabilityOptions>(configuration, CapabilityOptions.Section))
         .AddSingleton<GatewayKeys>().AddSingleton<TrustAnchors>().AddSingleton<Authorizer>()
-        .AddSingleton<PassportTable>().AddSingleton<Passports>().AddSingleton<CapabilitySwarms>().AddSingleton<SwarmGrants>().AddSingleton<GatewayCertificates>();
+        .AddSingleton<PassportTable>().AddSingleton<Passports>().AddSingleton<CapabilitySwarms>().AddSingleton<SwarmGrants>().AddSingleton<GatewayCertificates>()
+        .AddSingleton<CapabilityInspector>();
 
     private static T Bind<T>(IConfiguration configuration, string section)
         where T : class, new()

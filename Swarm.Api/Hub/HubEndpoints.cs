@@ -89,6 +89,7 @@ internal static class HubEndpoints
         hub.MapPost("/agents/{agent}/inbox/lease", HubWorkQueue.Lease).Takes<LeaseRequest>().Produces<LeaseBody>();
         hub.MapPost("/agents/{agent}/inbox/ack", HubWorkQueue.Ack).Takes<SettleRequest>().Produces<UpdatedBody>();
         hub.MapPost("/agents/{agent}/inbox/nak", HubWorkQueue.Nak).Takes<SettleRequest>().Produces<UpdatedBody>();
+        hub.MapPost("/capabilities/inspect", HubCapabilities.Inspect).Produces<InspectionBody>();
         hub.MapPost("/agents/{agent}/inbox/extend", HubWorkQueue.Extend).Takes<ExtendRequest>().Produces<ExtendBody>();
     }
 

@@ -305,6 +305,33 @@ public sealed record ResetBody(long OldestSeq);
 
 public sealed record BackupBody(string Path, long Bytes, int Tables, long Rows);
 
+/// <summary>A document of A1's, explained.</summary>
+/// <param name="Kind"><c>certificate</c>, <c>chain</c>, <c>passport</c> or <c>token</c>.</param>
+/// <param name="Fingerprint">The chain's, or its own.</param>
+/// <param name="Namespace">As the last certificate's signer calls it.</param>
+/// <param name="Principal">Of a chain alone.</param>
+/// <param name="Hops">The principal's first.</param>
+/// <param name="Token">Of a token alone.</param>
+/// <param name="Refusal">Why it is of no use now; null when nothing speaks against it.</param>
+public sealed record InspectionBody(
+    string Kind, string Fingerprint, string? Namespace, PrincipalBody? Principal, IReadOnlyList<HopBody> Hops, ReceiptBody? Token, DenialBody? Refusal);
+
+/// <param name="Capabilities">By name; null when only the scope's hash is known.</param>
+public sealed record PrincipalBody(string Did, IReadOnlyList<string>? Capabilities, string ScopeRoot);
+
+/// <param name="Capabilities">By name; null when only the scope's hash is known.</param>
+/// <param name="ExpiresAt">Null for never, as nobody can write it.</param>
+/// <param name="MaxDepth">How long a chain with it may be in all.</param>
+/// <param name="Used">Its nonce was consumed: no chain with it is authorized again.</param>
+public sealed record HopBody(
+    string From, string To, IReadOnlyList<string>? Capabilities, string ScopeRoot, DateTimeOffset? IssuedAt, DateTimeOffset? ExpiresAt, int MaxDepth,
+    int Version, string Nonce, string Fingerprint, bool SignatureValid, bool Revoked, bool Used, JsonElement Extensions);
+
+public sealed record ReceiptBody(ulong ChainDepth, string Intent, string VerifiedScopeRoot, DateTimeOffset? VerifiedAt);
+
+/// <summary>A1's own words and codes (A1 §9).</summary>
+public sealed record DenialBody(string Error, string ErrorCode, string DetailCode);
+
 /// <summary>An error (RFC 9457); <paramref name="Type"/> is <c>urn:swarm:error:</c> and the id of the catalogue.</summary>
 public sealed record ProblemBody(string Type, string Title, int Status, string Detail);
 
@@ -389,6 +416,7 @@ public sealed record ProblemBody(string Type, string Title, int Status, string D
 [JsonSerializable(typeof(StatsBody))]
 [JsonSerializable(typeof(ResetBody))]
 [JsonSerializable(typeof(BackupBody))]
+[JsonSerializable(typeof(InspectionBody))]
 [JsonSerializable(typeof(ProblemBody))]
 internal sealed partial class HubJson : JsonSerializerContext;
 

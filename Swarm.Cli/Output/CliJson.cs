@@ -20,6 +20,11 @@ namespace Swarm.Cli.Output;
 [JsonSerializable(typeof(PingResult))]
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(WakeSetup))]
+[JsonSerializable(typeof(Inspection))]
+[JsonSerializable(typeof(PassportEntry))]
+[JsonSerializable(typeof(CapabilityMember))]
+[JsonSerializable(typeof(GrantList))]
+[JsonSerializable(typeof(Grant))]
 [JsonSerializable(typeof(WatchPosition))]
 [JsonSerializable(typeof(CliConfig))]
 [JsonSerializable(typeof(CredentialFile))]
@@ -35,6 +40,16 @@ internal sealed partial class CliJson : JsonSerializerContext
     public static JsonNode Node(AgentToken token) => JsonSerializer.SerializeToNode(token, Default.AgentToken)!;
 
     public static JsonNode Node(WakeSetup setup) => JsonSerializer.SerializeToNode(setup, Default.WakeSetup)!;
+
+    public static JsonNode Node(Inspection found) => JsonSerializer.SerializeToNode(found, Default.Inspection)!;
+
+    public static JsonNode Node(PassportEntry passport) => JsonSerializer.SerializeToNode(passport, Default.PassportEntry)!;
+
+    public static JsonNode Node(CapabilityMember member) => JsonSerializer.SerializeToNode(member, Default.CapabilityMember)!;
+
+    public static JsonNode Node(GrantList grants) => JsonSerializer.SerializeToNode(grants, Default.GrantList)!;
+
+    public static JsonNode Node(Grant grant) => JsonSerializer.SerializeToNode(grant, Default.Grant)!;
 
     public static JsonNode Node(NodeStatus status) => JsonSerializer.SerializeToNode(status, Default.NodeStatus)!;
 }

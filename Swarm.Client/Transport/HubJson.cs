@@ -82,6 +82,36 @@ namespace Swarm.Client.Transport;
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(NodeStats))]
 [JsonSerializable(typeof(BackupResult))]
+[JsonSerializable(typeof(Inspection))]
+[JsonSerializable(typeof(GrantList))]
+[JsonSerializable(typeof(Grant))]
+[JsonSerializable(typeof(DemandOrder))]
+[JsonSerializable(typeof(GrantOrder))]
+[JsonSerializable(typeof(PassportOrder))]
+[JsonSerializable(typeof(RenewalOrder))]
+[JsonSerializable(typeof(PassportAnswer))]
+[JsonSerializable(typeof(PassportPage))]
+[JsonSerializable(typeof(PassportRevocation))]
+[JsonSerializable(typeof(PassportRevoked))]
+[JsonSerializable(typeof(PassportChainOrder))]
+[JsonSerializable(typeof(CertificateOrder))]
+[JsonSerializable(typeof(IssuedCertificate))]
+[JsonSerializable(typeof(RevocationOrder))]
+[JsonSerializable(typeof(RevokedCertificates))]
+[JsonSerializable(typeof(RevocationState))]
+[JsonSerializable(typeof(TokenOrder))]
+[JsonSerializable(typeof(TokenCheck))]
+[JsonSerializable(typeof(AuthorizationOrder))]
+[JsonSerializable(typeof(Authorization))]
+[JsonSerializable(typeof(CapabilitySwarmOrder))]
+[JsonSerializable(typeof(CapabilitySwarm))]
+[JsonSerializable(typeof(CapabilityMemberOrder))]
+[JsonSerializable(typeof(CapabilityMemberAdded))]
+[JsonSerializable(typeof(CapabilityMembers))]
+[JsonSerializable(typeof(CapabilityChainOrder))]
+[JsonSerializable(typeof(CapabilityMemberName))]
+[JsonSerializable(typeof(CapabilitySwarmName))]
+[JsonSerializable(typeof(CapabilityHeartbeat))]
 [JsonSerializable(typeof(Problem))]
 internal sealed partial class HubJson : JsonSerializerContext
 {
@@ -95,8 +125,8 @@ internal sealed partial class HubJson : JsonSerializerContext
     }
 }
 
-/// <summary>RFC 9457 problem details, as far as they are used.</summary>
-internal sealed record Problem(string? Type, string? Title, string? Detail);
+/// <summary>RFC 9457 problem details, as far as they are used; or an error of A1's routes.</summary>
+internal sealed record Problem(string? Type, string? Title, string? Detail, string? Error, string? ErrorCode, string? DetailCode);
 
 /// <summary>RFC 3339 in UTC with milliseconds; reads any offset and precision.</summary>
 public sealed class Rfc3339Converter : JsonConverter<DateTimeOffset>

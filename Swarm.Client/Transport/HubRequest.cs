@@ -4,9 +4,12 @@ using System.Text.Json.Serialization.Metadata;
 namespace Swarm.Client.Transport;
 
 /// <summary>One call of the Hub API: its body is written once, so that a second try sends the same bytes.</summary>
-/// <param name="Path">Relative to <c>/hub/v1/</c>, query included.</param>
+/// <param name="Path">Relative to <see cref="Root"/>, query included.</param>
 internal sealed record HubRequest(HttpMethod Method, string Path)
 {
+    /// <summary>The Hub API, or another door of the node, with a slash at its end.</summary>
+    public string Root { get; init; } = "hub/v1/";
+
     public byte[]? Body { get; init; }
 
     /// <summary>True when a second execution changes nothing, so that a lost answer may be tried again.</summary>
@@ -23,6 +26,9 @@ internal sealed record HubRequest(HttpMethod Method, string Path)
     public static HubRequest Get(string path) => new(HttpMethod.Get, path) { Idempotent = true };
 
     public static HubRequest Delete(string path) => new(HttpMethod.Delete, path) { Idempotent = true };
+
+    public static HubRequest Put<T>(string path, T body, JsonTypeInfo<T> type) =>
+        new(HttpMethod.Put, path) { Body = JsonSerializer.SerializeToUtf8Bytes(body, type), Idempotent = true };
 
     public static HubRequest PostNothing(string path) => new(HttpMethod.Post, path);
 

@@ -117,7 +117,7 @@ internal sealed class HubTransport : IDisposable
 
     private HttpRequestMessage Build(HubRequest request)
     {
-        var message = new HttpRequestMessage(request.Method, new Uri(http.BaseAddress!, "hub/v1/" + request.Path));
+        var message = new HttpRequestMessage(request.Method, new Uri(http.BaseAddress!, request.Root + request.Path));
         if (request.Body is not null)
         {
             message.Content = new ByteArrayContent(request.Body);
@@ -162,9 +162,9 @@ internal sealed class HubTransport : IDisposable
         var problem = ParseProblem(await ReadSmallAsync(response, cancellation));
         var id = problem?.Type is { } type && type.StartsWith(ProblemTypePrefix, StringComparison.Ordinal)
             ? type[ProblemTypePrefix.Length..]
-            : SwarmApiException.UnknownErrorId;
-        var detail = problem?.Detail ?? problem?.Title ?? $"The node answered {(int)response.StatusCode} ({response.ReasonPhrase}).";
-        return new SwarmApiException(id, (int)response.StatusCode, detail, RetryAfter(response));
+            : problem?.DetailCode ?? SwarmApiException.UnknownErrorId;
+        var detail = problem?.Detail ?? problem?.Title ?? problem?.Error ?? $"The node answered {(int)response.StatusCode} ({response.ReasonPhrase}).";
+        return new SwarmApiException(id, (int)response.StatusCode, detail, RetryAfter(response)) { Code = problem?.ErrorCode };
     }
 
     private TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch

@@ -15,6 +15,9 @@ public sealed class ParsingTests : IDisposable
         "agent list", "agent show",
         "agent import", "agent revoke", "agent token", "agent token new", "agent token list", "agent token revoke", "agent enrolment",
         "backup", "doctor", "config", "purge", "export", "import", "approve", "revoke", "transfer", "agree", "sync", "dissolve", "sent", "mute", "unmute",
+        "keys", "keys new", "keys show", "passport", "passport issue", "passport list", "passport read", "passport inspect", "passport sub", "passport renew",
+        "passport revoke", "authorize", "inspect", "demand", "grant", "a1", "a1 issue", "a1 verify", "a1 decode", "a1 inspect", "a1 revoke", "a1 create", "a1 add",
+        "a1 remove", "a1 list", "a1 chain", "a1 heartbeat", "a1 delete",
     ];
 
     [Theory]
@@ -66,6 +69,31 @@ public sealed class ParsingTests : IDisposable
     [InlineData("approve", "--as", "alice", "--reject")]
     [InlineData("transfer", "--as", "alice")]
     [InlineData("revoke", "--as", "alice")]
+    [InlineData("revoke", "--as", "alice", "not-a-fingerprint")]
+    [InlineData("revoke", "--as", "alice", "--grant", "bob", "-t", "x")]
+    [InlineData("keys", "show")]
+    [InlineData("passport", "issue", "acme")]
+    [InlineData("passport", "issue", "acme", "--allow", ",")]
+    [InlineData("passport", "issue", "acme", "--allow", "a", "--ttl", "0")]
+    [InlineData("passport", "issue", "acme", "--allow", "a", "--ttl", "99999999999y")]
+    [InlineData("passport", "issue", "acme", "--allow", "a", "--ttl", "ever")]
+    [InlineData("passport", "sub", "acme", "--allow", "a")]
+    [InlineData("authorize", "-", "--as", "bob")]
+    [InlineData("authorize", "-", "--as", "bob", "--intent", "a")]
+    [InlineData("inspect")]
+    [InlineData("demand", "everything", "--as", "alice")]
+    [InlineData("demand", "send", "--none", "--as", "alice")]
+    [InlineData("demand", "--allow", "a", "--as", "alice")]
+    [InlineData("demand", "send", "--a1-swarm", "x", "--as", "alice")]
+    [InlineData("grant", "--as", "alice")]
+    [InlineData("grant", "bob", "--list", "--as", "alice")]
+    [InlineData("grant", "bob", "--role", "king", "--as", "alice")]
+    [InlineData("a1", "issue", "--delegate-pk", "bob")]
+    [InlineData("a1", "issue", "--delegate-pk", "bob", "--intent", "a", "--ext", "k")]
+    [InlineData("a1", "issue", "--delegate-pk", "bob", "--intent", "a", "--max-depth", "256")]
+    [InlineData("a1", "revoke", "00")]
+    [InlineData("a1", "add", "00", "--agent", "bob")]
+    [InlineData("a1", "list", "x")]
     [InlineData("mute", "--as", "alice")]
     [InlineData("mute", "--as", "alice", "-a", "bob", "-s", CliTests.SwarmId)]
     [InlineData("unmute", "--as", "alice", "-s", "x")]

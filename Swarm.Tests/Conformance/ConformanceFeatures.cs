@@ -125,7 +125,7 @@ internal static class ConformanceFeatures
         ("ASP-107", "One SQLite file shared with the reference's command line", "`swarm export` and `swarm import` (ASP-85 to 87)"),
     ];
 
-    /// <summary>A1 (A1 §21); its command line comes later.</summary>
+    /// <summary>A1 (A1 §21).</summary>
     public static readonly IReadOnlyList<Feature> A1 =
     [
         new("A1-01", "BLAKE3: hash, keyed hash, key derivation, trees of chunks; sub-keys", 'C'),
@@ -174,6 +174,7 @@ internal static class ConformanceFeatures
         new("A1-44", "The life of passports over HTTP, with keys that can be used", 'S'),
         new("A1-45", "Principals are known; their passports' expiry and revocation count", 'C'),
         new("A1-46", "Swarms, nonces and revocations are durable, and shared by replicas", 'C'),
+        new("A1-48", "The command line: keys, passports, certificates, chains and tokens explained, swarms", 'C'),
         new("A1-49", "Events of authorizations and of changes", 'S'),
         new("A1-50", "Policies", 'S'),
         new("A1-55", "A scope bound to a namespace", 'O'),

@@ -43,9 +43,9 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
                 A1Gate.CallerOf(http).Name, request.Namespace, capabilities, ttl, path, new(key, request.Passport), http.RequestAborted);
             await WriteIssuedAsync(http, StatusCodes.Status200OK, issued, null);
         }
-        catch (Exception e) when (TextOf(e) is not null)
+        catch (Exception e) when (CauseOf(e) is not null)
         {
-            await WriteIssuedAsync(http, StatusCodes.Status200OK, null, TextOf(e));
+            await WriteIssuedAsync(http, StatusCodes.Status200OK, null, e);
         }
     }
 
@@ -95,10 +95,10 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
                 A1Gate.CallerOf(http).Name, FileOf(request.Path, request.Namespace), ParseTtl(request.Ttl), key, http.RequestAborted);
             await WriteIssuedAsync(http, StatusCodes.Status200OK, renewed, null);
         }
-        catch (Exception e) when (TextOf(e) is not null)
+        catch (Exception e) when (CauseOf(e) is not null)
         {
             var status = e is CapabilityException refused ? A1Errors.Of(refused).Status : e is A1Refusal own ? own.Status : StatusCodes.Status400BadRequest;
-            await WriteIssuedAsync(http, status, null, TextOf(e));
+            await WriteIssuedAsync(http, status, null, e);
         }
     }
 
@@ -106,7 +106,7 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
     {
         var (@namespace, path) = await A1Wire.ReadAsync(http, ReadRevoke);
         StoredPassport? revoked = null;
-        string? error = null;
+        Exception? refusal = null;
         try
         {
             var file = FileOf(path, @namespace);
@@ -117,18 +117,18 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
 
             revoked = await passports.RevokeAsync(A1Gate.CallerOf(http).Name, file, http.RequestAborted);
         }
-        catch (Exception e) when (TextOf(e) is not null)
+        catch (Exception e) when (CauseOf(e) is not null)
         {
-            error = TextOf(e);
+            refusal = e;
         }
 
-        await AgentSwarmErrors.WriteJsonAsync(http.Response, StatusCodes.Status200OK, (revoked, error), static (json, it) =>
+        await AgentSwarmErrors.WriteJsonAsync(http.Response, StatusCodes.Status200OK, (revoked, refusal), static (json, it) =>
         {
             json.WriteStartObject();
-            json.WriteBoolean("success"u8, it.error is null);
+            json.WriteBoolean("success"u8, it.refusal is null);
             json.WriteString("namespace"u8, it.revoked?.Passport.Namespace ?? "");
             json.WriteString("fingerprint_hex"u8, it.revoked?.Fingerprint.ToString() ?? "");
-            json.WriteString("error"u8, it.error);
+            WriteError(json, it.refusal);
             json.WriteEndObject();
         });
     }
@@ -186,7 +186,23 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
         return count * Math.Max(1, unit);
     }
 
-    private static string? TextOf(Exception e) => e is DenialException or CapabilityException or A1Refusal ? e.Message : null;
+    /// <summary>The exact cause of a refusal (A1 §20); null for what is none.</summary>
+    private static string? CauseOf(Exception e) => e switch
+    {
+        DenialException denied => denied.Denial.DetailCode,
+        CapabilityException refused => refused.Fault.ToString(),
+        A1Refusal own => own.Detail,
+        _ => null,
+    };
+
+    private static void WriteError(Utf8JsonWriter json, Exception? refusal)
+    {
+        json.WriteString("error"u8, refusal?.Message);
+        if (refusal is not null)
+        {
+            json.WriteString("detail_code"u8, CauseOf(refusal));
+        }
+    }
 
     /// <summary>A file of the one folder, by its name or by its namespace.</summary>
     private static string FileOf(string? path, string? @namespace) =>
@@ -195,8 +211,8 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
         : !string.IsNullOrEmpty(@namespace) ? Passports.FileNameOf(@namespace)
         : throw A1Refusal.Invalid("path required");
 
-    private static Task WriteIssuedAsync(HttpContext http, int status, StoredPassport? issued, string? error) =>
-        AgentSwarmErrors.WriteJsonAsync(http.Response, status, (issued, error), static (json, it) =>
+    private static Task WriteIssuedAsync(HttpContext http, int status, StoredPassport? issued, Exception? refusal) =>
+        AgentSwarmErrors.WriteJsonAsync(http.Response, status, (issued, refusal), static (json, it) =>
         {
             var root = it.issued?.Passport.Root;
             json.WriteStartObject();
@@ -207,7 +223,7 @@ internal sealed class A1PassportRoutes(Passports passports, A1Gate gate, PublicK
             WireValues.WriteTexts(json, "capabilities"u8, it.issued?.Passport.Capabilities ?? []);
             json.WriteNumber("ttl_seconds"u8, root is null ? 0 : root.ExpiresAt - root.IssuedAt);
             json.WriteString("expires_at"u8, root is null ? "" : TextOf(root.ExpiresAt));
-            json.WriteString("error"u8, it.error);
+            WriteError(json, it.refusal);
             json.WriteEndObject();
         });
 

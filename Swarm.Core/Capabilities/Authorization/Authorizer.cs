@@ -116,6 +116,30 @@ public sealed class Authorizer(PublicKeys keys)
         }
     }
 
+    /// <summary>
+    /// What speaks against a chain whoever its last delegate is and whatever it wants: steps 0 to 14, the intent's policies aside, and the passports'
+    /// part of 16. Consumes nothing.
+    /// </summary>
+    /// <param name="query">What to ask the storage for the rest; null when the chain is refused already.</param>
+    public Denial? Check(SignedChain chain, TrustAnchor anchor, ulong now, AuthorizationRules rules, out LedgerQuery? query)
+    {
+        query = null;
+        var executor = chain.Certificates is [.., var last] ? last.Delegate : default;
+        var passports = Array.Empty<Bytes32>();
+        var denial = CheckPolicies(chain, anchor, rules) ?? CheckChain(chain, executor, now, rules.ToleranceSeconds)
+            ?? CheckPassports(chain, anchor, now, rules.ToleranceSeconds, out passports);
+        if (denial is null)
+        {
+            query = new(FingerprintsOf(chain.Certificates), passports, UsesOf(chain.Certificates, rules.ToleranceSeconds));
+        }
+
+        return denial;
+    }
+
+    /// <summary>What speaks against a certificate by itself: version, times, signature.</summary>
+    public Denial? Check(DelegationCertificate certificate, ulong now, AuthorizationRules rules) =>
+        CheckHop(certificate, 0, certificate.Delegator, ulong.MaxValue, byte.MaxValue, now, rules.ToleranceSeconds) ?? CheckSignatures([certificate]);
+
     /// <summary>The refusal of a batch that is too large; null for one that is not.</summary>
     public static Denial? CheckBatchSize(int count) =>
         count > BatchMax ? Denial.WireFormat($"Batch size {count} exceeds maximum allowed of {BatchMax}") : null;
@@ -241,22 +265,34 @@ public sealed class Authorizer(PublicKeys keys)
     private static Validation Passed(SignedChain chain, Intent intent, Bytes32[] passports, ulong now, ulong tolerance, bool consumes)
     {
         var certificates = chain.Certificates;
+        var fingerprints = FingerprintsOf(certificates);
+        var fingerprint = SignedChain.FingerprintOf(chain.Principal, chain.PrincipalScope, chain.Namespace, fingerprints);
+        return new(
+            new LedgerQuery(fingerprints, passports, consumes ? UsesOf(certificates, tolerance) : []),
+            new VerificationReceipt((ulong)certificates.Count, certificates[^1].ScopeRoot, intent.Hash, now, fingerprint, chain.Namespace),
+            certificates[^1]);
+    }
+
+    private static Bytes32[] FingerprintsOf(IReadOnlyList<DelegationCertificate> certificates)
+    {
         var fingerprints = new Bytes32[certificates.Count];
-        var nonces = new NonceUse[consumes ? certificates.Count : 0];
         for (var i = 0; i < fingerprints.Length; i++)
         {
             fingerprints[i] = certificates[i].Fingerprint();
-            if (consumes)
-            {
-                nonces[i] = new(certificates[i].Nonce, Later(certificates[i].ExpiresAt, tolerance));
-            }
         }
 
-        var fingerprint = SignedChain.FingerprintOf(chain.Principal, chain.PrincipalScope, chain.Namespace, fingerprints);
-        return new(
-            new LedgerQuery(fingerprints, passports, nonces),
-            new VerificationReceipt((ulong)certificates.Count, certificates[^1].ScopeRoot, intent.Hash, now, fingerprint, chain.Namespace),
-            certificates[^1]);
+        return fingerprints;
+    }
+
+    private static NonceUse[] UsesOf(IReadOnlyList<DelegationCertificate> certificates, ulong tolerance)
+    {
+        var uses = new NonceUse[certificates.Count];
+        for (var i = 0; i < uses.Length; i++)
+        {
+            uses[i] = new(certificates[i].Nonce, Later(certificates[i].ExpiresAt, tolerance));
+        }
+
+        return uses;
     }
 
     private static bool IsOver(ulong expiresAt, ulong now, ulong tolerance) => expiresAt < (now > tolerance ? now - tolerance : 0);

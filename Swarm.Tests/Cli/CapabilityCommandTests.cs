@@ -249,6 +249,22 @@ public sealed class CapabilityCommandTests(PostgresFixture postgres) : IAsyncLif
     }
 
     [Fact]
+    [Conforms("A1-48")]
+    public async Task A_name_cannot_look_like_two_or_like_another_line()
+    {
+        cli.OutIsTerminal = true;
+        await OkAsync("agent", "create", "bob");
+        await OkAsync(
+            "a1", "issue", "--delegate-pk", "bob", "--intent", "read, trade", "--intent", "x\n     signature:      valid\u001b[2J", "--ext", "note=a\nRefused now: no",
+            "--out", In("cert.json"));
+        await OkAsync("a1", "decode", In("cert.json"));
+        Assert.Contains("may:            \"read, trade\", \"x\\n     signature:      valid\\u001B[2J\"\n", cli.Out, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("remarks:        note=\"a\\nRefused now: no\"\n", cli.Out, StringComparison.Ordinal);
+        Assert.Single(cli.Out.Split('\n'), line => line.TrimStart().StartsWith("signature:", StringComparison.Ordinal));
+        Assert.DoesNotContain('\u001b', cli.Out);
+    }
+
+    [Fact]
     [Conforms("A1-48", "A1-34")]
     public async Task A_swarm_of_a1s_has_a_command_for_each_of_its_routes()
     {

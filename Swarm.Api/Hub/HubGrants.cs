@@ -5,6 +5,7 @@ using Swarm.Core.Capabilities.Certificates;
 using Swarm.Core.Capabilities.Gateway;
 using Swarm.Core.Capabilities.Grants;
 using Swarm.Core.Capabilities.Json;
+using Swarm.Core.Capabilities.Members;
 using Swarm.Core.Identity;
 using Swarm.Core.Swarms;
 
@@ -63,10 +64,10 @@ internal static class HubGrants
     {
         var request = await http.ReadAsync(HubJson.Default.GrantRequest);
         var (actor, by) = await WhoAsync(http, directory, request.Agent);
-        var (member, grant, chain) = await grants.GrantAsync(
+        var (member, grant, all, chain) = await grants.GrantAsync(
             actor, by, HubSwarms.Id(id), Name(HubRequests.Required(request.AgentId, "agent_id")), HubRequests.Required(request.Role, "role"),
             request.Capabilities, Ttl(request.TtlSeconds) ?? SwarmGrants.TtlSecondsDefault, http.RequestAborted);
-        var body = ToBody(member, grant);
+        var body = ToBody(member, grant, all);
         return Results.Json(
             new NewGrantBody(
                 body.AgentId, body.AgentDid, body.Role, body.Capabilities, body.IssuedAt, body.ExpiresAt, body.Fingerprint,
@@ -106,11 +107,12 @@ internal static class HubGrants
     private static IResult ToResult(SwarmGrantsState state) => Results.Json(
         new GrantList(
             state.Roster.Id.ToString(), SwarmActionNames.Of(state.Roster.Demands), state.A1Swarm?.ToString(), state.Capabilities,
-            [.. state.Grants.Select(g => ToBody(g.Member, g.Grant))]),
+            [.. state.Grants.Select(g => ToBody(g.Member, g.Grant, state.Capabilities))]),
         HubJson.Default.GrantList);
 
-    private static GrantBody ToBody(Member member, CapabilityMember grant) => new(
-        member.Name, grant.Did, grant.Role.Name, grant.Role.Capabilities, Time(grant.IssuedAt), Time(grant.ExpiresAt),
+    /// <summary>An orchestrator lists nothing, and may all that the swarm has.</summary>
+    private static GrantBody ToBody(Member member, CapabilityMember grant, IReadOnlyList<string> all) => new(
+        member.Name, grant.Did, grant.Role.Name, grant.Role.Kind == SwarmRoleKind.Orchestrator ? all : grant.Role.Capabilities, Time(grant.IssuedAt), Time(grant.ExpiresAt),
         grant.Fingerprint?.ToString(), grant.LastSeen is { } seen ? Time(seen) : null);
 
     private static DateTimeOffset Time(ulong seconds) => UnixTime.ToTime(UnixTime.ToStored(seconds));

@@ -9,9 +9,6 @@ namespace Swarm.Cli.Commands;
 /// <summary><c>swarm grant</c>: what a member may do where its swarm demands a grant.</summary>
 internal static class GrantCommand
 {
-    /// <summary>What is demanded has this before its name where it is granted (ADR 26).</summary>
-    private const string ActionPrefix = "swarm.";
-
     public static SwarmCommand Create(OpenSession open)
     {
         var member = new Argument<string?>("agent") { Description = "The member; none with --list.", HelpName = "AGENT", Arity = ArgumentArity.ZeroOrOne };
@@ -35,7 +32,7 @@ internal static class GrantCommand
             }
 
             var to = name is null ? null : AgentNameText.Parse(name);
-            string[] names = [.. NameList.Split(parsed.GetValue(allow)).Select(name => name is "send" or "invite" or "wake" ? ActionPrefix + name : name)];
+            var names = NameList.Split(parsed.GetValue(allow));
             var life = DurationText.Parse(parsed.GetValue(ttl));
             var agent = session.ActingAgent;
             var client = await session.ForAgentAsync(agent, cancellation);

@@ -72,7 +72,7 @@ public sealed class SwarmGrantTests(PostgresFixture postgres) : IAsyncLifetime
             ("worker", ["wake"], 403, ["swarm.wake"]),
             ("worker", [], 403, []),
             ("supervisor", null, 201, ["swarm.send", "swarm.invite", "swarm.wake"]),
-            ("orchestrator", null, 201, []),
+            ("orchestrator", null, 201, ["swarm.send", "swarm.invite", "swarm.wake"]),
             ("auditor", null, 403, []),
         };
         foreach (var (role, allow, send, has) in cases)

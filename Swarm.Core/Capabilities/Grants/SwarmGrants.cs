@@ -94,17 +94,18 @@ public sealed class SwarmGrants(
     /// </exception>
     /// <exception cref="DenialException">The role lists what the swarm has not, or it would have ended already.</exception>
     /// <exception cref="CapabilityException">The node does not hold the owner's key.</exception>
-    public async Task<(Member Member, CapabilityMember Grant, SignedChain? Chain)> GrantAsync(
+    public async Task<(Member Member, CapabilityMember Grant, IReadOnlyList<string> SwarmHas, SignedChain? Chain)> GrantAsync(
         string actor, AgentProfile? by, SwarmId swarm, string name, string role, IReadOnlyList<string>? capabilities, ulong ttlSeconds,
         CancellationToken cancellation)
     {
         var (roster, a1Swarm) = await GetDemandingAsync(by, swarm, cancellation);
         var member = roster.Find(name) ?? throw new SwarmException(SwarmError.NotAMember);
         var passport = await swarms.FindAsync(a1Swarm, cancellation) ?? throw new SwarmException(SwarmError.UnknownSwarm);
+        var swarmHas = passport.Passport.Capabilities;
         var (grant, chain) = await swarms.AddMemberAsync(
-            actor, a1Swarm, Bytes32.Read(member.RawKey), RoleOf(role, capabilities, passport.Passport.Capabilities, ttlSeconds), ttlSeconds, null, cancellation);
+            actor, a1Swarm, Bytes32.Read(member.RawKey), RoleOf(role, capabilities, swarmHas, ttlSeconds), ttlSeconds, null, cancellation);
         rosters.Forget(swarm);
-        return (member, grant, chain);
+        return (member, grant, swarmHas, chain);
     }
 
     /// <summary>Takes back what a member was granted, and ends what it has open.</summary>

@@ -88,11 +88,15 @@ public sealed class Intake(
         return receipt;
     }
 
-    /// <summary>Accepts again what <see cref="TryQueue"/> queued under a version of its swarm that was not the last.</summary>
-    internal ValueTask<Receipt> AgainAsync(PendingMessage stale, in Findings found, CancellationToken cancellation)
+    /// <summary>Has the cache hold a newer roster than the one under which the message was stale.</summary>
+    internal Task RefreshAsync(PendingMessage stale, CancellationToken cancellation)
     {
-        rosters.Forget(stale.Envelope.SwarmId);
-        return ContinueAsync(stale.Envelope, found, cancellation);
+        if (rosters.Find(stale.Envelope.SwarmId)?.Version == stale.SwarmVersion)
+        {
+            rosters.Forget(stale.Envelope.SwarmId);
+        }
+
+        return rosters.GetAsync(stale.Envelope.SwarmId, cancellation).AsTask();
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

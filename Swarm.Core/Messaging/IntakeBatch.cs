@@ -33,9 +33,15 @@ public sealed class IntakeBatch
             if (_entries[i] is { Pending: { } pending } entry)
             {
                 var result = pending.Completion.GetAwaiter().GetResult();
-                _entries[i] = result.Status == CommitStatus.Stale
-                    ? entry with { Pending = null, Other = _intake.AgainAsync(pending, entry.Found, cancellation).AsTask() }
-                    : entry with { Result = result };
+                if (result.Status != CommitStatus.Stale)
+                {
+                    _entries[i] = entry with { Result = result };
+                    continue;
+                }
+
+                // Before it goes on: waiting for the same roster, messages of one sender would overtake each other. If it fails, so does the message, by itself.
+                await _intake.RefreshAsync(pending, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                _entries[i] = entry with { Pending = null, Other = _intake.ContinueAsync(pending.Envelope, entry.Found, cancellation).AsTask() };
             }
         }
     }

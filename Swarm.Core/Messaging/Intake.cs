@@ -38,6 +38,9 @@ public sealed class Intake(
     /// <summary>Messages that are handed to the writer one after the other and waited for together.</summary>
     public IntakeBatch Begin(int messages) => new(this, messages);
 
+    /// <summary>Has the cache hold the swarm's roster, if there is one.</summary>
+    internal async ValueTask PrepareAsync(SwarmId swarm, CancellationToken cancellation) => await rosters.GetAsync(swarm, cancellation);
+
     /// <summary>Accepts with what an earlier check has found.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     internal async ValueTask<Receipt> ContinueAsync(Envelope envelope, Findings found, CancellationToken cancellation)

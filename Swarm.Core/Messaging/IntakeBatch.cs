@@ -16,9 +16,10 @@ public sealed class IntakeBatch
         _entries = new(messages);
     }
 
-    /// <summary>Hands the message in, after those that were added before.</summary>
-    public void Add(Envelope envelope, CancellationToken cancellation)
+    /// <summary>Hands the message in, after those that were added before. What its checks need is read first: else the next would overtake it.</summary>
+    public async ValueTask AddAsync(Envelope envelope, CancellationToken cancellation)
     {
+        await _intake.PrepareAsync(envelope.SwarmId, cancellation);
         var found = default(Intake.Findings);
         var pending = _intake.TryQueue(envelope, _group, ref found, out var recipients);
         _entries.Add(new(pending, found, recipients, pending is null ? _intake.ContinueAsync(envelope, found, cancellation).AsTask() : null));

@@ -46,7 +46,7 @@ public sealed record Draft(SwarmId SwarmId, string Content)
 }
 
 /// <summary>Sends for the agents of this node: signs, or checks that the agent signed, and hands the message to the intake, which fans out.</summary>
-public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Outbox outbox, TimeProvider time)
+public sealed class Sending(Intake intake, HostedKeys keys, Outbox outbox, TimeProvider time)
 {
     /// <summary>The longest content, in bytes of UTF-8.</summary>
     public const int ContentBytesMax = 1024 * 1024;
@@ -59,16 +59,6 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
 
     /// <summary>The largest of attachments, references and metadata, in bytes of JSON.</summary>
     public const int ExtraBytesMax = 1024 * 1024;
-
-    /// <summary>Reads what a message of that agent to that swarm needs, so that sending it reaches the writer without a wait.</summary>
-    public async ValueTask PrepareAsync(AgentProfile from, SwarmId swarm, CancellationToken cancellation)
-    {
-        await rosters.GetAsync(swarm, cancellation);
-        if (from.Kind == AgentKind.Hosted)
-        {
-            await keys.OpenAsync(from, cancellation);
-        }
-    }
 
     /// <summary>Sends one message; the receipt comes after the commit.</summary>
     public async Task<(MessageId Id, Receipt Receipt)> SendAsync(AgentProfile from, Draft draft, CancellationToken cancellation)

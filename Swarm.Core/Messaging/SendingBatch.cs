@@ -20,15 +20,14 @@ public sealed class SendingBatch
     /// <summary>How many were added or refused.</summary>
     public int Count => _entries.Count;
 
-    /// <summary>Hands the message to the writer. What that needs is read first: else the next message would overtake it.</summary>
+    /// <summary>Signs the message and hands it in. Wait for it before the next is added.</summary>
     /// <exception cref="SwarmException">It cannot be sent, and was not added.</exception>
     public async ValueTask AddAsync(AgentProfile from, Draft draft, CancellationToken cancellation)
     {
-        await _sending.PrepareAsync(from, draft.SwarmId, cancellation);
         var outgoing = await _sending.SealAsync(from, draft, cancellation);
         if (outgoing.Envelope is { } envelope)
         {
-            _intake.Add(envelope, cancellation);
+            await _intake.AddAsync(envelope, cancellation);
             _entries.Add(new(outgoing with { Envelope = null }, _accepted++, null));
         }
         else

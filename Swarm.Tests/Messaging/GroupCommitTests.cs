@@ -261,7 +261,11 @@ public sealed class GroupCommitTests(PostgresFixture postgres) : IAsyncLifetime
     private async Task<Receipt[]> TogetherAsync(Envelope[] envelopes)
     {
         var batch = _a.Get<Intake>().Begin(envelopes.Length);
-        Array.ForEach(envelopes, envelope => batch.Add(envelope, default));
+        foreach (var envelope in envelopes)
+        {
+            await batch.AddAsync(envelope, default);
+        }
+
         await batch.CommitAsync(default);
         var receipts = new Receipt[envelopes.Length];
         for (var i = 0; i < receipts.Length; i++)

@@ -183,12 +183,12 @@ internal static class HubRequests
 
     /// <summary>The agent that the caller acts as.</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.Forbidden"/> before anything is told, or <see cref="SwarmError.UnknownAgent"/>.</exception>
-    public static Task<AgentProfile> ActAsAsync(this HttpContext http, AgentDirectory directory, string? name) =>
+    public static ValueTask<AgentProfile> ActAsAsync(this HttpContext http, AgentDirectory directory, string? name) =>
         FindAsync(http, directory, name, static (principal, agent) => principal.MayActAs(agent), static principal => principal.IsAdmin);
 
     /// <summary>The agent that the caller may look at.</summary>
     /// <exception cref="SwarmException">As for <see cref="ActAsAsync"/>.</exception>
-    public static Task<AgentProfile> SeeAsync(this HttpContext http, AgentDirectory directory, string? name) =>
+    public static ValueTask<AgentProfile> SeeAsync(this HttpContext http, AgentDirectory directory, string? name) =>
         FindAsync(http, directory, name, static (principal, agent) => principal.MaySee(agent), static principal => principal.IsOperator);
 
     public static void RequireAdmin(this HttpContext http)
@@ -230,7 +230,7 @@ internal static class HubRequests
             : throw new SwarmException(SwarmError.InvalidRequest, $"{name} is not base64.");
     }
 
-    private static async Task<AgentProfile> FindAsync(
+    private static async ValueTask<AgentProfile> FindAsync(
         HttpContext http, AgentDirectory directory, string? name, Func<Principal, AgentId, bool> may, Func<Principal, bool> mayAll)
     {
         var principal = HubGate.PrincipalOf(http);

@@ -28,20 +28,15 @@ internal static class HubMessages
     /// <summary>Independent items, in order within a sender; each is answered after its commit (design §6).</summary>
     public static async Task<IResult> SendBatch(HttpContext http, AgentDirectory directory, Sending sending)
     {
-        var request = await http.ReadAsync(HubJson.Default.BatchRequest, HubRequests.BatchBodyBytesMax);
-        if (request.Messages is not { Count: > 0 and <= BatchItemsMax } messages)
+        var batch = await StartAsync(http, directory, sending);
+        await batch.CommitAsync(http.RequestAborted);
+        var items = new BatchItem[batch.Count];
+        for (var i = 0; i < items.Length; i++)
         {
-            throw new SwarmException(SwarmError.InvalidRequest, $"messages holds 1 to {BatchItemsMax} messages.");
+            items[i] = await FinishAsync(batch, i, http.RequestAborted);
         }
 
-        // Started one after the other, so that they reach the writer in order; then awaited together, so that they share its commits.
-        var sent = new Task<(MessageId Id, Receipt Receipt, string? Detail)>[messages.Count];
-        for (var i = 0; i < sent.Length; i++)
-        {
-            sent[i] = await StartAsync(http, directory, sending, messages[i]);
-        }
-
-        return Results.Json(new BatchBody([.. (await Task.WhenAll(sent)).Select(ToItem)]), HubJson.Default.BatchBody);
+        return Results.Json(new BatchBody(items), HubJson.Default.BatchBody);
     }
 
     public static async Task<IResult> Sent(HttpContext http, string agent, AgentDirectory directory, Outbox outbox, DeliveryTrace trace)
@@ -68,39 +63,46 @@ internal static class HubMessages
             HubJson.Default.SentList);
     }
 
-    /// <summary>Returns when the message waits for its commit. What that needs is read first: else the next message would overtake it.</summary>
-    private static async Task<Task<(MessageId Id, Receipt Receipt, string? Detail)>> StartAsync(
-        HttpContext http, AgentDirectory directory, Sending sending, SendRequest? request)
+    /// <summary>Reads the batch and hands it in. A method of its own, so that what was read is garbage while the commits are waited for.</summary>
+    private static async Task<SendingBatch> StartAsync(HttpContext http, AgentDirectory directory, Sending sending)
     {
-        try
+        var request = await http.ReadAsync(HubJson.Default.BatchRequest, HubRequests.BatchBodyBytesMax);
+        if (request.Messages is not { Count: > 0 and <= BatchItemsMax } messages)
         {
-            var from = await http.ActAsAsync(directory, HubRequests.Required(request, "message").From);
-            var draft = ToDraft(request!);
-            await sending.PrepareAsync(from, draft.SwarmId, http.RequestAborted);
-            return SendOneAsync(sending, from, draft, http.RequestAborted);
+            throw new SwarmException(SwarmError.InvalidRequest, $"messages holds 1 to {BatchItemsMax} messages.");
         }
-        catch (SwarmException e)
+
+        var batch = sending.Begin(messages.Count);
+        for (var i = 0; i < messages.Count; i++)
         {
-            return Task.FromResult((default(MessageId), Receipt.Refuse(e.Error), (string?)e.Message));
+            try
+            {
+                var from = await http.ActAsAsync(directory, HubRequests.Required(messages[i], "message").From);
+                await batch.AddAsync(from, ToDraft(messages[i]), http.RequestAborted);
+            }
+            catch (SwarmException e)
+            {
+                batch.Refuse(e.Error, e.Message);
+            }
+            catch (Exception e) when (HubErrors.IsDatabaseAway(e))
+            {
+                // Earlier items may be committed already: each item has its own answer.
+                batch.Refuse(SwarmError.Unavailable, null);
+            }
         }
-        catch (Exception e) when (HubErrors.IsDatabaseAway(e))
-        {
-            // Earlier items may be committed already: each item has its own answer.
-            return Task.FromResult((default(MessageId), Receipt.Refuse(SwarmError.Unavailable), (string?)null));
-        }
+
+        return batch;
     }
 
-    private static async Task<(MessageId Id, Receipt Receipt, string? Detail)> SendOneAsync(
-        Sending sending, AgentProfile from, Draft draft, CancellationToken cancellation)
+    private static async ValueTask<BatchItem> FinishAsync(SendingBatch batch, int place, CancellationToken cancellation)
     {
         try
         {
-            var (id, receipt) = await sending.SendAsync(from, draft, cancellation);
-            return (id, receipt, null);
+            return ToItem(await batch.ResultAsync(place, cancellation));
         }
         catch (Exception e) when (HubErrors.IsDatabaseAway(e))
         {
-            return (default, Receipt.Refuse(SwarmError.Unavailable), null);
+            return ToItem((default, Receipt.Refuse(SwarmError.Unavailable), null));
         }
     }
 

@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NSec.Cryptography;
-using Npgsql;
 using Swarm.Benchmarks.Load;
 using Swarm.Benchmarks.Node;
 using Swarm.Core.Capabilities;
@@ -23,6 +22,8 @@ internal static class AuthorizeScenario
     private const int BatchRateMax = 4_000;
 
     private const string Capability = "trade.equity";
+    private const string Nonces = "a1_nonces";
+    private const string Commits = "a1_events";
 
     private static readonly Option<int> HopsOption = Options.Number("--hops", "Certificates of a chain.", 1, min: 1, max: 16);
     private static readonly Option<int> BatchOption = Options.Number("--batch", "Intents of a request to the batch route; 0 for the single one.", 0, max: 256);
@@ -126,7 +127,7 @@ internal static class AuthorizeScenario
 
     private static async Task<Run> MeasureAsync(BenchNode node, byte[][] requests, int hops, LoadOptions options, CancellationToken cancellation)
     {
-        var before = await CountAsync(node, cancellation);
+        var before = await DatabaseFigures.ReadAsync(node.ConnectionString, Nonces, Commits, cancellation);
         var server = node.Api();
         var next = -1;
         var startedAt = Stopwatch.GetTimestamp();
@@ -139,7 +140,8 @@ internal static class AuthorizeScenario
         });
         var elapsed = Stopwatch.GetElapsedTime(measureFrom, Math.Min(end, Stopwatch.GetTimestamp()));
         var (authorized, other) = (results.Sum(r => r.Authorized), results.Sum(r => r.Other));
-        var nonces = await CountAsync(node, cancellation) - before;
+        var after = await DatabaseFigures.ReadAsync(node.ConnectionString, Nonces, Commits, cancellation);
+        var nonces = after.Messages - before.Messages;
         var cpu = node.Api().CpuMs - server.CpuMs;
         var figures = new JsonObject { ["rate"] = Math.Round(results.Sum(r => r.Ms.Count) / elapsed.TotalSeconds, 1) };
         new Latencies(results.SelectMany(r => r.Ms)).AddTo(figures);
@@ -147,6 +149,8 @@ internal static class AuthorizeScenario
         figures["errors"] = other;
         figures["nonces_stored"] = nonces;
         figures["api_cpu_us_each"] = Math.Round(cpu * 1e3 / Math.Max(1, authorized), 1);
+        figures["database_cpu_us_each"] = Math.Round((after.Processes.CpuMs - before.Processes.CpuMs) * 1e3 / Math.Max(1, authorized), 1);
+        figures["authorized_a_commit"] = Math.Round(authorized / (double)Math.Max(1, after.Deliveries - before.Deliveries), 1);
         var ranOut = next >= requests.Length ? "All chains were used before the time was over. " : "";
         return new(figures, other == 0 && nonces == authorized * hops && ranOut.Length == 0 ? null
             : $"{ranOut}Authorized {authorized}, other answers {other} ({results.Select(r => r.FirstOther).FirstOrDefault(t => t is not null)}), nonces {nonces}.");
@@ -177,13 +181,6 @@ internal static class AuthorizeScenario
 
             return (authorized, other, firstOther, ms);
         }
-    }
-
-    private static async Task<long> CountAsync(BenchNode node, CancellationToken cancellation)
-    {
-        await using var database = NpgsqlDataSource.Create(node.ConnectionString);
-        await using var command = database.CreateCommand("select count(*) from a1_nonces");
-        return (long)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
     /// <summary>The owner of a swarm and one agent for each hop.</summary>

@@ -49,9 +49,17 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
     public ValueTask<CommitResult> CommitAsync(PendingMessage message, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        return _waiting.Writer.TryWrite(message)
-            ? message.Completion
-            : new(new CommitResult(_waiting.Reader.Completion.IsCompleted ? CommitStatus.Unavailable : CommitStatus.Busy, 0, 0));
+        Queue(message);
+        return message.Completion;
+    }
+
+    /// <summary>The same for a message whose group is waited for.</summary>
+    internal void Queue(PendingMessage message)
+    {
+        if (!_waiting.Writer.TryWrite(message))
+        {
+            message.Complete(new(_waiting.Reader.Completion.IsCompleted ? CommitStatus.Unavailable : CommitStatus.Busy, 0, 0));
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

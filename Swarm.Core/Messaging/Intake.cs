@@ -34,27 +34,84 @@ public sealed class Intake(
     private const int SignatureLength = 64;
 
     /// <summary>Completes after the commit, never before; bad input is refused, not thrown.</summary>
+    public ValueTask<Receipt> AcceptAsync(Envelope envelope, CancellationToken cancellation) => ContinueAsync(envelope, default, cancellation);
+
+    /// <summary>Messages that are handed to the writer one after the other and waited for together.</summary>
+    public IntakeBatch Begin(int messages) => new(this, messages);
+
+    /// <summary>Has the cache hold the swarm's roster, if there is one.</summary>
+    internal async ValueTask PrepareAsync(SwarmId swarm, CancellationToken cancellation) => await rosters.GetAsync(swarm, cancellation);
+
+    /// <summary>Accepts with what an earlier check has found.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<Receipt> AcceptAsync(Envelope envelope, CancellationToken cancellation)
+    internal async ValueTask<Receipt> ContinueAsync(Envelope envelope, Findings found, CancellationToken cancellation)
     {
         var receipt = envelope.Unchecked
             ? await AcceptUncheckedAsync(envelope, cancellation)
-            : await AcceptCheckedAsync(envelope, cancellation);
+            : await AcceptCheckedAsync(envelope, found, cancellation);
         meter.Count(receipt);
         return receipt;
     }
 
+    /// <summary>
+    /// The common case up to the writer: nothing has to be read, nothing speaks against the message, it is no event. Null for every other case, which is
+    /// one for <see cref="ContinueAsync"/>.
+    /// </summary>
+    internal PendingMessage? TryQueue(Envelope envelope, CommitGroup group, ref Findings found, out int recipients)
+    {
+        recipients = 0;
+        if (envelope.Unchecked || envelope.Event is not null || CheckLimits(envelope) is not null || rosters.Find(envelope.SwarmId) is not { } roster)
+        {
+            return null;
+        }
+
+        if (CheckAuthority(envelope, roster, ref found.VerifiedWith, out var sender, out var addressed) is not null)
+        {
+            found.IsRefusedByCache = true;
+            return null;
+        }
+
+        found.Budget = TakeQuota(sender!, roster, envelope.Wire.Length);
+        if (found.Budget is { IsAllowed: false })
+        {
+            return null;
+        }
+
+        recipients = addressed.Length;
+        group.Add();
+        var pending = Pend(envelope, sender!, roster, Listeners(roster, sender!, addressed), group);
+        commit.Queue(pending);
+        return pending;
+    }
+
+    /// <summary>What came of a message that <see cref="TryQueue"/> queued; its swarm had not changed meanwhile.</summary>
+    internal Receipt ReceiptOf(PendingMessage pending, in CommitResult result, in Findings found, int recipients)
+    {
+        var receipt = ToReceipt(result, recipients, pending.Recipients.Length) with { Budget = found.Budget!.Value };
+        meter.Count(receipt);
+        return receipt;
+    }
+
+    /// <summary>Has the cache hold a newer roster than the one under which the message was stale.</summary>
+    internal Task RefreshAsync(PendingMessage stale, CancellationToken cancellation)
+    {
+        if (rosters.Find(stale.Envelope.SwarmId)?.Version == stale.SwarmVersion)
+        {
+            rosters.Forget(stale.Envelope.SwarmId);
+        }
+
+        return rosters.GetAsync(stale.Envelope.SwarmId, cancellation).AsTask();
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Receipt> AcceptCheckedAsync(Envelope envelope, CancellationToken cancellation)
+    private async ValueTask<Receipt> AcceptCheckedAsync(Envelope envelope, Findings found, CancellationToken cancellation)
     {
         if (CheckLimits(envelope) is { } limit)
         {
             return Receipt.Refuse(limit);
         }
 
-        PublicKey? verifiedWith = null;
-        RateDecision? budget = null;
-        var fresh = false;
+        var (verifiedWith, budget, fresh) = (found.VerifiedWith, found.Budget, found.IsRefusedByCache);
         for (var check = 0; check < ChecksMax; check++)
         {
             var isJoining = fresh && remote.IsJoining(envelope.Door, envelope.SwarmId);
@@ -114,24 +171,21 @@ public sealed class Intake(
                 return Receipt.Refuse(SwarmError.RateLimited, spent.RetryAfterSeconds) with { Budget = spent };
             }
 
-            // Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).
-            var listeners = roster!.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients;
-            var pending = Pend(envelope, sender!, roster, listeners);
-            if (envelope.Event?.ActsAsMaster == true && sender is { Kind: AgentKind.Remote } && sender.Agent != roster.MasterId)
+            var pending = Pend(envelope, sender!, roster!, Listeners(roster!, sender!, recipients));
+            if (envelope.Event?.ActsAsMaster == true && sender is { Kind: AgentKind.Remote } && sender.Agent != roster!.MasterId)
             {
                 resyncs.Notice(roster, sender.Name);
             }
 
-            var result = envelope.Event?.Plan(roster, sender!, envelope.Recipient) is { } change
+            var result = envelope.Event?.Plan(roster!, sender!, envelope.Recipient) is { } change
                 ? await events.AcceptAsync(
-                    pending, change, envelope.Door is { } at ? roster.Find(at)!.Name : "", current => PlanAgain(envelope, current), cancellation)
+                    pending, change, envelope.Door is { } at ? roster!.Find(at)!.Name : "", current => PlanAgain(envelope, current), cancellation)
                 : await commit.CommitAsync(pending, cancellation);
             if (result.Status != CommitStatus.Stale)
             {
-                var deaf = result.Status == CommitStatus.Accepted ? recipients.Length - listeners.Length : 0;
-                return ToReceipt(result with { Recipients = result.Recipients + deaf }, recipients.Length) with
+                return ToReceipt(result, recipients.Length, pending.Recipients.Length) with
                 {
-                    Budget = budget.Value, IsOfferTaken = IsOfferTaken(envelope, roster, sender!, result),
+                    Budget = budget.Value, IsOfferTaken = IsOfferTaken(envelope, roster!, sender!, result),
                 };
             }
 
@@ -151,8 +205,12 @@ public sealed class Intake(
             return null;
         }
 
-        return (Pend(envelope, sender!, roster, roster.Mutes is { } mutes ? mutes.Listeners(recipients, sender!.Name) : recipients), change);
+        return (Pend(envelope, sender!, roster, Listeners(roster, sender!, recipients)), change);
     }
+
+    /// <summary>Who mutes the sender gets no delivery, and the sender is not told (ASP §10.7).</summary>
+    private static AgentId[] Listeners(Roster roster, Member sender, AgentId[] recipients) =>
+        roster.Mutes is { } mutes ? mutes.Listeners(recipients, sender.Name) : recipients;
 
     private bool IsOfferTaken(Envelope envelope, Roster roster, Member sender, CommitResult result) =>
         envelope is { Event: { } offer, Door: { } door } && result.Status is CommitStatus.Accepted or CommitStatus.Duplicate
@@ -259,8 +317,9 @@ public sealed class Intake(
         return own.IsAllowed && limits.Take(RateKey.Swarm(roster.SwarmNo)) is { IsAllowed: false } common ? common : own;
     }
 
-    private static PendingMessage Pend(Envelope envelope, Member sender, Roster roster, AgentId[] recipients) => new()
+    private static PendingMessage Pend(Envelope envelope, Member sender, Roster roster, AgentId[] recipients, CommitGroup? group = null) => new()
     {
+        Group = group,
         Envelope = envelope,
         Sender = sender.Agent,
         Fingerprint = Fingerprint(envelope.SignedBytes.Span, sender.RawKey),
@@ -312,6 +371,10 @@ public sealed class Intake(
         }
     }
 
+    /// <summary>To the sender the deaf are recipients like others.</summary>
+    private static Receipt ToReceipt(in CommitResult result, int recipients, int listeners) =>
+        ToReceipt(result.Status == CommitStatus.Accepted ? result with { Recipients = result.Recipients + recipients - listeners } : result, recipients);
+
     private static Receipt ToReceipt(CommitResult result, int recipients) => result.Status switch
     {
         CommitStatus.Accepted => new(ReceiptStatus.Accepted, recipients == 1 ? result.Seq : 0, result.Recipients, null, 0),
@@ -321,4 +384,15 @@ public sealed class Intake(
         CommitStatus.Busy => Receipt.Refuse(SwarmError.TooBusy, retryAfterSeconds: 1),
         _ => Receipt.Refuse(SwarmError.Unavailable, retryAfterSeconds: 2),
     };
+
+    /// <summary>What one check of an envelope tells the next, so that nothing is verified or counted twice.</summary>
+    internal struct Findings
+    {
+        public PublicKey? VerifiedWith;
+
+        public RateDecision? Budget;
+
+        /// <summary>A cached roster refused it: only a fresh one may do so for good.</summary>
+        public bool IsRefusedByCache;
+    }
 }

@@ -32,7 +32,7 @@ public enum CommitStatus : short
 /// <param name="Queued">Its deliveries are still to be made.</param>
 public readonly record struct CommitResult(CommitStatus Status, long Seq, int Recipients, bool Queued = false);
 
-/// <summary>A checked message that waits for its commit. Awaited exactly once.</summary>
+/// <summary>A checked message that waits for its commit. Awaited exactly once, or with all others of its <see cref="Group"/>.</summary>
 public sealed class PendingMessage : IValueTaskSource<CommitResult>
 {
     private ManualResetValueTaskSourceCore<CommitResult> _source = new() { RunContinuationsAsynchronously = true };
@@ -56,6 +56,9 @@ public sealed class PendingMessage : IValueTaskSource<CommitResult>
 
     public required string? Trace { get; init; }
 
+    /// <summary>Who waits for this message and others at once; null when it is awaited by itself.</summary>
+    internal CommitGroup? Group { get; init; }
+
     /// <summary>Its deliveries are not made by the accept: it has many recipients, or its time has not come.</summary>
     public bool Later => Recipients.Length > GroupCommit.ExpandAbove || Envelope.DeliverAt is not null;
 
@@ -68,7 +71,11 @@ public sealed class PendingMessage : IValueTaskSource<CommitResult>
 
     internal ValueTask<CommitResult> Completion => new(this, _source.Version);
 
-    internal void Complete(CommitResult result) => _source.SetResult(result);
+    internal void Complete(CommitResult result)
+    {
+        _source.SetResult(result);
+        Group?.Signal();
+    }
 
     CommitResult IValueTaskSource<CommitResult>.GetResult(short token) => _source.GetResult(token);
 

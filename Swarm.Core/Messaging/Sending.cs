@@ -46,7 +46,7 @@ public sealed record Draft(SwarmId SwarmId, string Content)
 }
 
 /// <summary>Sends for the agents of this node: signs, or checks that the agent signed, and hands the message to the intake, which fans out.</summary>
-public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Outbox outbox, TimeProvider time)
+public sealed class Sending(Intake intake, HostedKeys keys, Outbox outbox, TimeProvider time)
 {
     /// <summary>The longest content, in bytes of UTF-8.</summary>
     public const int ContentBytesMax = 1024 * 1024;
@@ -60,48 +60,50 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
     /// <summary>The largest of attachments, references and metadata, in bytes of JSON.</summary>
     public const int ExtraBytesMax = 1024 * 1024;
 
-    /// <summary>Reads what a message of that agent to that swarm needs, so that sending it reaches the writer without a wait.</summary>
-    public async ValueTask PrepareAsync(AgentProfile from, SwarmId swarm, CancellationToken cancellation)
-    {
-        await rosters.GetAsync(swarm, cancellation);
-        if (from.Kind == AgentKind.Hosted)
-        {
-            await keys.OpenAsync(from, cancellation);
-        }
-    }
-
     /// <summary>Sends one message; the receipt comes after the commit.</summary>
     public async Task<(MessageId Id, Receipt Receipt)> SendAsync(AgentProfile from, Draft draft, CancellationToken cancellation)
     {
+        var outgoing = await SealAsync(from, draft, cancellation);
+        return outgoing.Envelope is null
+            ? (outgoing.Id, Receipt.Refuse(outgoing.Refusal!))
+            : (outgoing.Id, await ReceiptAsync(outgoing, await intake.AcceptAsync(outgoing.Envelope, cancellation), cancellation));
+    }
+
+    /// <summary>Messages that are sent one after the other and waited for together.</summary>
+    public SendingBatch Begin(int messages) => new(this, intake.Begin(messages), messages);
+
+    /// <summary>Signs the draft, or takes the signature that its agent brought.</summary>
+    internal async ValueTask<Outgoing> SealAsync(AgentProfile from, Draft draft, CancellationToken cancellation)
+    {
         if (Check(draft) is { } refusal)
         {
-            return (draft.MessageId ?? default, Receipt.Refuse(refusal));
+            return new(from, draft.MessageId ?? default) { Refusal = refusal };
         }
 
         var id = draft.MessageId ?? (draft.IdempotencyKey is { } key ? Derive(from.Id, key) : new MessageId(Guid.NewGuid()));
-        AspMessage message;
-        byte[] digest, signature;
         try
         {
-            (message, digest, signature) = draft.Signature is not null || from.Kind != AgentKind.Hosted
+            var (message, digest, signature) = draft.Signature is not null || from.Kind != AgentKind.Hosted
                 ? Presigned(from, draft, id)
                 : Sign(await keys.OpenAsync(from, cancellation), Unsigned(from, draft, id, AspTimestamp.Format(time.GetUtcNow())));
+            return new(from, id)
+            {
+                Envelope = ToEnvelope(from, message, digest, signature, draft),
+                Repeatable = draft.Signature is null && (draft.MessageId is not null || draft.IdempotencyKey is not null) ? message : null,
+            };
         }
         catch (SwarmException e)
         {
-            return (id, Receipt.Refuse(e.Error));
+            return new(from, id) { Refusal = e.Error };
         }
-
-        var receipt = await intake.AcceptAsync(ToEnvelope(from, message, digest, signature, draft), cancellation);
-        if (receipt.Error == SwarmError.MessageIdReused && draft.Signature is null && await outbox.FindAsync(from.Id, id, cancellation) is { } first
-            && IsSame(first, message))
-        {
-            // The node signs with the time of each try, so a repeated request has another fingerprint; it is the same message.
-            return (id, new(ReceiptStatus.Duplicate, 0, 0, null, 0));
-        }
-
-        return (id, receipt);
     }
+
+    /// <summary>The node signs with the time of each try, so a repeated request has another fingerprint; it is the same message.</summary>
+    internal async ValueTask<Receipt> ReceiptAsync(Outgoing outgoing, Receipt receipt, CancellationToken cancellation) =>
+        receipt.Error == SwarmError.MessageIdReused && outgoing.Repeatable is { } again
+        && await outbox.FindAsync(outgoing.From!.Id, outgoing.Id, cancellation) is { } first && IsSame(first, again)
+            ? new(ReceiptStatus.Duplicate, 0, 0, null, 0)
+            : receipt;
 
     private static SwarmError? Check(Draft draft)
     {
@@ -203,4 +205,16 @@ public sealed class Sending(Intake intake, HostedKeys keys, Rosters rosters, Out
     private static bool IsSame(AspMessage first, AspMessage again) =>
         MessageWriter.Write(first with { Timestamp = "", Signature = "" }).AsSpan()
             .SequenceEqual(MessageWriter.Write(again with { Timestamp = "", Signature = "" }));
+
+    /// <summary>A draft with all that the intake asks for.</summary>
+    internal readonly record struct Outgoing(AgentProfile? From, MessageId Id)
+    {
+        /// <summary>Why it is not sent at all; null when it is.</summary>
+        public SwarmError? Refusal { get; init; }
+
+        public Envelope? Envelope { get; init; }
+
+        /// <summary>The message, when the same request may come again; it is not held for longer than needed, because thousands may wait.</summary>
+        public AspMessage? Repeatable { get; init; }
+    }
 }

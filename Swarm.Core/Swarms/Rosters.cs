@@ -48,6 +48,9 @@ public sealed class Rosters
             ? new(entry.Roster)
             : LoadAsync(id, cancellation);
 
+    /// <summary>The roster that the cache holds; null when it must be asked for.</summary>
+    public Roster? Find(SwarmId id) => _entries.TryGetValue(id, out var entry) ? entry.Roster : null;
+
     /// <summary>The roster as it was at most <see cref="FreshFor"/> ago; ask this before refusing.</summary>
     public ValueTask<Roster?> GetFreshAsync(SwarmId id, CancellationToken cancellation) =>
         _entries.TryGetValue(id, out var entry) && IsFresh(entry) ? new(entry.Roster) : LoadAsync(id, cancellation);

@@ -106,6 +106,44 @@ public sealed class GroupCommitTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Messages_that_are_waited_for_together_are_each_accepted_or_refused_by_their_own_right()
+    {
+        var good = Enumerable.Range(0, 40).Select(n => _scene.Sign("eve", "bob", $"{n}")).ToArray();
+        var forged = _scene.Sign("eve", "bob", "forged") with { Content = "another" };
+        var meter = _a.Get<IntakeMeter>();
+        var (accepted, duplicates) = (meter.AcceptedTotal, meter.DuplicateTotal);
+        var receipts = await TogetherAsync(
+            [.. good[..20].Select(Own), Own(forged), Own(_scene.Sign("eve", "nobody")), Own(good[0]), .. good[20..].Select(Own)]);
+
+        Assert.Equal(SwarmError.InvalidSignature, receipts[20].Error);
+        Assert.Equal(SwarmError.WrongRecipient, receipts[21].Error);
+        Assert.Equal(ReceiptStatus.Duplicate, receipts[22].Status);
+        Receipt[] ofGood = [.. receipts[..20], .. receipts[23..]];
+        Assert.Equal(Enumerable.Range(1, 40).Select(n => (ReceiptStatus.Accepted, (long)n)), ofGood.Select(r => (r.Status, r.Seq)));
+        Assert.Equal(Enumerable.Range(0, 40).Select(n => $"{n}"), (await _a.Get<Inbox>().ReadAllAsync(_ids["bob"])).Select(i => i.Message.Content));
+        Assert.Equal((40, 1), (meter.AcceptedTotal - accepted, meter.DuplicateTotal - duplicates));
+        Assert.Equal((1, 1), (meter.RefusedTotals[SwarmError.InvalidSignature.Id], meter.RefusedTotals[SwarmError.WrongRecipient.Id]));
+
+        // Each took one of its sender's budget, whatever way it went; what was refused before it was counted took none.
+        Assert.Equal(41, receipts[0].Budget.Limit - receipts.Where(r => r.Budget.Limit > 0).Min(r => r.Budget.Remaining));
+        Assert.Equal(40, await CheckGaplessAsync("bob"));
+    }
+
+    [Fact]
+    public async Task Messages_that_are_waited_for_together_are_checked_again_when_their_swarm_changed_and_keep_their_order()
+    {
+        Assert.Equal(ReceiptStatus.Accepted, (await AcceptAsync(_a, _scene.Sign("eve", "bob", "before"), "bob")).Status);
+
+        // Nobody is told, so the roster that the replica holds stays old until the commit says so.
+        await _a.ExecuteAsync($"update swarms set version = version + 1 where swarm_no = {_roster.SwarmNo}");
+        var receipts = await TogetherAsync([.. Enumerable.Range(0, 100).Select(n => Own(_scene.Sign("eve", "bob", $"{n}")))]);
+        Assert.All(receipts, r => Assert.Equal(ReceiptStatus.Accepted, r.Status));
+        Assert.Equal(Enumerable.Range(2, 100).Select(n => (long)n), receipts.Select(r => r.Seq));
+        Assert.Equal(101, receipts[0].Budget.Limit - receipts.Min(r => r.Budget.Remaining));
+        Assert.Equal(101, await CheckGaplessAsync("bob"));
+    }
+
+    [Fact]
     public async Task A_batch_with_one_row_that_the_database_refuses_accepts_all_the_others()
     {
         await using var held = await HeldRow.MailboxAsync(_a.Database, "bob");
@@ -218,6 +256,28 @@ public sealed class GroupCommitTests(PostgresFixture postgres) : IAsyncLifetime
         Assert.Equal(before + 2, await _a.ScalarAsync<long>(entries));
         return all;
     }
+
+    /// <summary>As the Hub API hands in the items of a batch.</summary>
+    private async Task<Receipt[]> TogetherAsync(Envelope[] envelopes)
+    {
+        var batch = _a.Get<Intake>().Begin(envelopes.Length);
+        foreach (var envelope in envelopes)
+        {
+            await batch.AddAsync(envelope, default);
+        }
+
+        await batch.CommitAsync(default);
+        var receipts = new Receipt[envelopes.Length];
+        for (var i = 0; i < receipts.Length; i++)
+        {
+            receipts[i] = await batch.ReceiptAsync(i);
+        }
+
+        return receipts;
+    }
+
+    /// <summary>The envelope of what came through no agent's door.</summary>
+    private static Envelope Own(AspMessage message) => Pending.Envelope(message, null);
 
     private PendingMessage Another(AspMessage signed) => Pending.Of(
         signed with { MessageId = new(Guid.NewGuid()) }, _ids["eve"], _roster.SwarmNo, _roster.Version, _ids["bob"]);

@@ -9,9 +9,17 @@ public static class AspTimestamp
     /// <summary>Characters of the one form that a door accepts.</summary>
     public const int Length = 24;
 
+    private const int RoundTripLengthMax = 33;
+
     /// <summary>The 24 characters for <paramref name="time"/>, in UTC.</summary>
-    public static string Format(DateTimeOffset time) =>
-        time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+    public static string Format(DateTimeOffset time)
+    {
+        // The round-trip form begins with the same 23 characters, and costs a third of a form that must be interpreted.
+        Span<char> text = stackalloc char[RoundTripLengthMax];
+        time.UtcDateTime.TryFormat(text, out _, "O", CultureInfo.InvariantCulture);
+        text[Length - 1] = 'Z';
+        return new(text[..Length]);
+    }
 
     /// <summary>The form of local answers and exports (ASP §9, §12): six digits, left out when zero, and <c>+00:00</c>.</summary>
     public static string FormatLocal(DateTimeOffset time) => time.UtcDateTime.ToString(

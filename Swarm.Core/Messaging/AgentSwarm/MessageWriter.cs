@@ -10,12 +10,19 @@ public static class MessageWriter
     // Letters of every script stay as they are, like in what reference clients send; the text never lands in a web page.
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private const int KeptBytesMax = 64 * 1024;
+
+    [ThreadStatic]
+    private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Json)? t_kept;
+
     /// <summary>The UTF-8 body of a POST to <c>/swarm/message</c>. Unset optional members and a normal priority are left out.</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.InvalidRequest"/>: a member holds a lone surrogate.</exception>
     public static byte[] Write(AspMessage message)
     {
-        var buffer = new ArrayBufferWriter<byte>(512 + message.Content.Length);
-        using (var json = new Utf8JsonWriter(buffer, Options))
+        // Kept by the thread: a buffer that is as large as the message would be garbage as soon as the bytes are taken out of it.
+        var (buffer, json) = t_kept ?? NewBuffer();
+        t_kept = null;
+        try
         {
             json.WriteStartObject();
             WriteText(json, "protocol_version"u8, message.ProtocolVersion);
@@ -38,17 +45,42 @@ public static class MessageWriter
             WriteElement(json, "references"u8, message.References);
             WriteElement(json, "metadata"u8, message.Metadata);
             json.WriteEndObject();
+            json.Flush();
+            return buffer.WrittenSpan.ToArray();
         }
+        finally
+        {
+            if (buffer.Capacity <= KeptBytesMax)
+            {
+                buffer.ResetWrittenCount();
+                json.Reset();
+                t_kept = (buffer, json);
+            }
+        }
+    }
 
-        return buffer.WrittenSpan.ToArray();
+    private static (ArrayBufferWriter<byte> Buffer, Utf8JsonWriter Json) NewBuffer()
+    {
+        var buffer = new ArrayBufferWriter<byte>(2048);
+        return (buffer, new(buffer, Options));
     }
 
     private static void WriteText(Utf8JsonWriter json, ReadOnlySpan<byte> name, string? value)
     {
-        if (value is not null)
+        if (value is null)
         {
-            // Through strict UTF-8: the writer itself would put U+FFFD for a lone surrogate.
-            json.WriteString(name, StrictUtf8.GetBytes(value));
+            return;
+        }
+
+        // Through strict UTF-8: the writer itself would put U+FFFD for a lone surrogate.
+        var utf8 = ArrayPool<byte>.Shared.Rent(StrictUtf8.GetByteCount(value));
+        try
+        {
+            json.WriteString(name, utf8.AsSpan(0, StrictUtf8.GetBytes(value, utf8)));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(utf8);
         }
     }
 

@@ -40,10 +40,29 @@ public static class SignedDigest
     public static byte[] Compute(AspMessage message)
     {
         var digest = new byte[SizeBytes];
-        Compute(
-            message.MessageId.Value, StrictUtf8.GetBytes(message.Timestamp), message.SwarmId.Value, StrictUtf8.GetBytes(message.Recipient),
-            AspWords.Utf8Of(message.Kind), StrictUtf8.GetBytes(message.Content), digest);
-        return digest;
+        var type = AspWords.Utf8Of(message.Kind);
+        var canonical = ArrayPool<byte>.Shared.Rent(
+            (2 * AspUuid.Length) + type.Length
+            + StrictUtf8.GetByteCount(message.Timestamp) + StrictUtf8.GetByteCount(message.Recipient) + StrictUtf8.GetByteCount(message.Content));
+        try
+        {
+            var at = 0;
+            AspUuid.Write(message.MessageId.Value, canonical);
+            at += AspUuid.Length;
+            at += StrictUtf8.GetBytes(message.Timestamp, canonical.AsSpan(at));
+            AspUuid.Write(message.SwarmId.Value, canonical.AsSpan(at));
+            at += AspUuid.Length;
+            at += StrictUtf8.GetBytes(message.Recipient, canonical.AsSpan(at));
+            type.CopyTo(canonical.AsSpan(at));
+            at += type.Length;
+            at += StrictUtf8.GetBytes(message.Content, canonical.AsSpan(at));
+            SHA256.HashData(canonical.AsSpan(0, at), digest);
+            return digest;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(canonical);
+        }
     }
 
     /// <summary>The bytes under the digest, for people who compare implementations.</summary>

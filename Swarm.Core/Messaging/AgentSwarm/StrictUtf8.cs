@@ -21,6 +21,20 @@ public static class StrictUtf8
         }
     }
 
+    /// <summary>Writes the UTF-8 of <paramref name="text"/> and returns its length, which <see cref="GetByteCount"/> tells beforehand.</summary>
+    /// <exception cref="SwarmException"><see cref="SwarmError.InvalidRequest"/>: the text holds a lone surrogate.</exception>
+    public static int GetBytes(ReadOnlySpan<char> text, Span<byte> utf8)
+    {
+        try
+        {
+            return Encoding.GetBytes(text, utf8);
+        }
+        catch (EncoderFallbackException)
+        {
+            throw LoneSurrogate();
+        }
+    }
+
     /// <summary>How many bytes the text takes.</summary>
     /// <exception cref="SwarmException"><see cref="SwarmError.InvalidRequest"/>: the text holds a lone surrogate.</exception>
     public static int GetByteCount(string text)

@@ -65,7 +65,7 @@ public sealed class Intake(
             return null;
         }
 
-        if (CheckAuthority(envelope, roster, ref found.VerifiedWith, out var sender, out var addressed) is not null)
+        if (CheckRights(envelope, roster, ref found.VerifiedWith, out var sender, out var addressed) is not null)
         {
             found.IsRefusedByCache = true;
             return null;
@@ -118,7 +118,7 @@ public sealed class Intake(
             var roster = fresh
                 ? await rosters.GetFreshAsync(envelope.SwarmId, cancellation)
                 : await rosters.GetAsync(envelope.SwarmId, cancellation);
-            if ((CheckAuthority(envelope, roster, ref verifiedWith, out var sender, out var recipients) ?? CheckGrant(envelope, roster!, sender!)) is { } refusal)
+            if (CheckRights(envelope, roster, ref verifiedWith, out var sender, out var recipients) is { } refusal)
             {
                 // A cached roster may lag behind a join or a new key: refuse only by a fresh one.
                 if (fresh)
@@ -271,11 +271,12 @@ public sealed class Intake(
         return ResolveRecipients(envelope, roster, sender, out recipients) ? null : SwarmError.WrongRecipient;
     }
 
-    /// <summary>What a swarm demands for sending. A lifecycle event has rules of its own: who may leave needs no capability to say so.</summary>
-    private SwarmError? CheckGrant(Envelope envelope, Roster roster, Member sender) =>
-        roster.Demands == SwarmActions.None || envelope.Event is not null || roster.May(sender, SwarmActions.Send, time.GetUtcNow())
+    /// <summary>Authority, and then what the swarm demands for sending. A lifecycle event has rules of its own: who may leave needs no capability to say so.</summary>
+    private SwarmError? CheckRights(Envelope envelope, Roster? roster, ref PublicKey? verifiedWith, out Member? sender, out AgentId[] recipients) =>
+        CheckAuthority(envelope, roster, ref verifiedWith, out sender, out recipients)
+        ?? (roster!.Demands == SwarmActions.None || envelope.Event is not null || roster.May(sender!, SwarmActions.Send, time.GetUtcNow())
             ? null
-            : SwarmError.CapabilityRequired;
+            : SwarmError.CapabilityRequired);
 
     /// <summary>A door delivers to its own agent and to nobody else; only the Hub API (no door) fans out.</summary>
     private static bool ResolveRecipients(Envelope envelope, Roster roster, Member sender, out AgentId[] recipients)

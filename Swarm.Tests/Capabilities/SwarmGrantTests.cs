@@ -89,7 +89,23 @@ public sealed class SwarmGrantTests(PostgresFixture postgres) : IAsyncLifetime
         (await GrantAsync("bob", "boss")).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
         (await GrantAsync("bob", "worker", ["fly"])).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
         (await GrantAsync("nobody", "worker")).Refused(HttpStatusCode.NotFound, "not-a-member");
+        (await GrantAsync("bob", "worker", [null!])).Refused(HttpStatusCode.UnprocessableEntity, "invalid-request");
         Assert.Equal("auditor", (await ListAsync())["grants"][0].GetProperty("role").GetString());
+    }
+
+    [Fact]
+    public async Task No_grant_and_no_chain_outlives_what_the_node_allows()
+    {
+        await using var node = await NodeHost.StartAsync(postgres, settings: new Dictionary<string, string> { ["A1:CertificateTtlSecondsMax"] = "60" });
+        using var scene = await Scene.CreateAsync(node.Hub, ["alice", "bob"], []);
+        await DemandAsync(node, scene, "send");
+        foreach (var ttl in new int?[] { null, 61, int.MaxValue })
+        {
+            var granted = (await GrantAsync(node, scene, "bob", "worker", ttl: ttl)).Ok();
+            Assert.Equal(60, (granted["expires_at"].GetDateTimeOffset() - granted["issued_at"].GetDateTimeOffset()).TotalSeconds);
+            var certificate = granted["chain"].GetProperty("certs")[0];
+            Assert.Equal(60UL, certificate.GetProperty("expiration_unix").GetUInt64() - certificate.GetProperty("issued_at").GetUInt64());
+        }
     }
 
     [Fact]
@@ -299,7 +315,8 @@ public sealed class SwarmGrantTests(PostgresFixture postgres) : IAsyncLifetime
         foreach (var body in new object[]
             { new { }, new { demands = new[] { "fly" } }, new { demands = new[] { "send" }, ttl_seconds = 0 }, new { demands = new[] { "send" }, a1_swarm_id = "x" },
               new { demands = new[] { "send" }, capabilities = new[] { new string('a', 100_000) } }, new { demands = new[] { "send" }, capabilities = new[] { "" } },
-              new { demands = new[] { "send" }, a1_swarm_id = new string('0', 64) }, new { demands = new[] { "send" }, ttl_seconds = long.MaxValue } })
+              new { demands = new[] { "send" }, capabilities = new string?[] { null } },
+              new { demands = new string?[] { null } }, new { demands = new[] { "send" }, a1_swarm_id = new string('0', 64) }, new { demands = new[] { "send" }, ttl_seconds = long.MaxValue } })
         {
             var refused = await _node.Hub.CallAsync(HttpMethod.Put, $"/hub/v1/swarms/{_scene.Swarm}/demands", JsonContent.Create(body));
             Assert.True((int)refused.Status is >= 400 and < 500 and not 429, $"{(int)refused.Status} {refused.Text}");

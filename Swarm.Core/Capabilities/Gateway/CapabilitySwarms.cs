@@ -96,7 +96,7 @@ public sealed class CapabilitySwarms(NpgsqlDataSource database, Decisions decisi
                 var passport = await LockAsync(scope, swarm, cancellation);
                 await GrantTable.LockSwarmOfAsync(scope, swarm.ToArray(), cancellation);
                 var now = time.UnixNow();
-                var expiresAt = Math.Min(now > ulong.MaxValue - ttlSeconds ? ulong.MaxValue : now + ttlSeconds, passport.Passport.Root.ExpiresAt);
+                var expiresAt = Math.Min(now + table.LifeOf(ttlSeconds), passport.Passport.Root.ExpiresAt);
                 if (now >= expiresAt)
                 {
                     throw new DenialException(Denial.WireFormat($"issued_at ({now}) must be strictly less than expiration_unix ({expiresAt})"));

@@ -65,6 +65,9 @@ public sealed class PassportTable(KeyVault vault, PublicKeys keys, CapabilityOpt
         }
     }
 
+    /// <summary>How long a certificate lives that is asked to live so long, its passport's end aside.</summary>
+    internal ulong LifeOf(ulong ttlSeconds) => Math.Min(ttlSeconds, (ulong)options.CertificateTtlSecondsMax);
+
     /// <summary>Runs something with the holder's key: the given one if it is that, else the node's.</summary>
     /// <exception cref="CapabilityException"><see cref="CapabilityFault.NotTheOwner"/> or <see cref="CapabilityFault.KeyNotHeld"/>.</exception>
     internal T WithKey<T>(StoredPassport passport, Key? given, Func<Key, T> use)

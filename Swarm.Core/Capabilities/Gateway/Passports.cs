@@ -130,7 +130,7 @@ public sealed class Passports(NpgsqlDataSource database, Decisions decisions, Pa
             {
                 var passport = await FindAsync(scope.Connection, fileName, "for share", cancellation);
                 var certificate = table.WithKey(
-                    passport, given, key => passport.Passport.IssueSub(agent, capabilities, key, time.UnixNow(), ttlSeconds, PassportTable.NewNonce()));
+                    passport, given, key => passport.Passport.IssueSub(agent, capabilities, key, time.UnixNow(), table.LifeOf(ttlSeconds), PassportTable.NewNonce()));
                 await PassportTable.RecordAsync(scope, passport.No, certificate, agent, cancellation);
                 return passport.Passport.ChainOf(certificate);
             },

@@ -137,9 +137,10 @@ public sealed class SwarmGrants(
         };
     }
 
-    private static IReadOnlyList<string> Read(IReadOnlyList<string> capabilities) => capabilities.Count <= CapabilitiesMax
-        ? [.. capabilities.Select(SwarmActionNames.ToCapability).Distinct(StringComparer.Ordinal)]
-        : throw new SwarmException(SwarmError.InvalidRequest, $"At most {CapabilitiesMax} capabilities are named at once.");
+    private static IReadOnlyList<string> Read(IReadOnlyList<string> capabilities) =>
+        capabilities.Count > CapabilitiesMax ? throw new SwarmException(SwarmError.InvalidRequest, $"At most {CapabilitiesMax} capabilities are named at once.")
+        : capabilities.Any(string.IsNullOrEmpty) ? throw new SwarmException(SwarmError.InvalidRequest, "A capability has a name.")
+        : [.. capabilities.Select(SwarmActionNames.ToCapability).Distinct(StringComparer.Ordinal)];
 
     private static IReadOnlyList<string> CapabilitiesOf(WantedDemands wanted) =>
         [.. SwarmActionNames.Capabilities.Concat(Read(wanted.Capabilities ?? [])).Distinct(StringComparer.Ordinal)];

@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Swarm.Core.Identity;
 
 namespace Swarm.Api.Tls;
 
@@ -53,13 +54,15 @@ internal sealed class LocalAuthority(string folder, TimeProvider time)
         return X509CertificateLoader.LoadPkcs12(complete.Export(X509ContentType.Pkcs12), null);
     }
 
+    // One replica at a time: of several that start together the first makes the authority, and the others read it.
     private X509Certificate2 LoadOrCreate()
     {
+        using FileStream alone = FileLock.Take(KeyPath, NodeSetup.LockWaitMax);
         X509Certificate2? authority = File.Exists(KeyPath) ? Load() : null;
         if (authority is null || authority.NotAfter.ToUniversalTime() - time.GetUtcNow() < AuthorityRenewal)
         {
             authority?.Dispose();
-            Create(replace: authority is not null);
+            Create();
             authority = Load();
         }
 
@@ -85,8 +88,8 @@ internal sealed class LocalAuthority(string folder, TimeProvider time)
         }
     }
 
-    // Key and certificate are one file, and a link to it is made only if there is none: so of several replicas one wins, whole.
-    private void Create(bool replace)
+    // Key and certificate are one file, so that they are replaced together.
+    private void Create()
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN=Swarm local CA {Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))}", key, HashAlgorithmName.SHA256);
@@ -97,15 +100,8 @@ internal sealed class LocalAuthority(string folder, TimeProvider time)
         DateTimeOffset now = time.GetUtcNow();
         using X509Certificate2 authority = request.CreateSelfSigned(now - ClockSkew, now.AddYears(AuthorityYears));
 
-        string partial = Write(KeyFile, key.ExportPkcs8PrivateKeyPem() + "\n" + authority.ExportCertificatePem() + "\n", secret: true);
-        try
-        {
-            File.Move(partial, KeyPath, overwrite: replace);
-        }
-        catch (IOException) when (File.Exists(KeyPath))
-        {
-            File.Delete(partial);
-        }
+        string fresh = Write(KeyFile, key.ExportPkcs8PrivateKeyPem() + "\n" + authority.ExportCertificatePem() + "\n", secret: true);
+        File.Move(fresh, KeyPath, overwrite: true);
     }
 
     private void PublishCertificate(X509Certificate2 authority)

@@ -75,7 +75,7 @@ public sealed partial class NodeSetup(
     {
         folder.Ensure();
         var path = folder.OperatorToken;
-        await using var one = await LockAsync(path + ".lock", cancellation);
+        using var alone = FileLock.Take(path, LockWaitMax, cancellation);
         if (File.Exists(path)
             && await tokens.AuthenticateAsync((await File.ReadAllTextAsync(path, cancellation)).Trim(), cancellation) is { IsAdmin: true })
         {
@@ -100,22 +100,6 @@ public sealed partial class NodeSetup(
 
         File.Move(temporary, path, overwrite: true);
         LogOperatorToken(path);
-    }
-
-    private async Task<FileStream> LockAsync(string path, CancellationToken cancellation)
-    {
-        var startedAt = time.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (time.GetElapsedTime(startedAt) < LockWaitMax)
-            {
-                await Task.Delay(TimeSpan.FromMilliseconds(50), time, cancellation);
-            }
-        }
     }
 
     [LoggerMessage(1201, LogLevel.Information, "An operator token was written to {Path}. Keep that file private.")]

@@ -205,16 +205,28 @@ public sealed class LocalTlsTests : IDisposable
         Assert.DoesNotContain("PRIVATE", File.ReadAllText(Path.Combine(_folder, LocalAuthority.CertificateFile)), StringComparison.Ordinal);
     }
 
+    /// <summary>Several times, because it takes luck to start within the same moment.</summary>
     [Fact]
     public async Task Replicas_that_start_together_share_one_authority()
     {
-        X509Certificate2[] leaves = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
-            Task.Run(() => new LocalAuthority(_folder, TimeProvider.System).IssueServerCertificate())));
+        for (int round = 0; round < 10; round++)
+        {
+            string folder = Directory.CreateDirectory(Path.Combine(_folder, $"{round}")).FullName;
+            using var start = new Barrier(8);
+            X509Certificate2[] leaves = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Factory.StartNew(
+                () =>
+                {
+                    start.SignalAndWait();
+                    return new LocalAuthority(folder, TimeProvider.System).IssueServerCertificate();
+                },
+                CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
 
-        Assert.All(leaves, leaf => Assert.Equal(X509ChainStatusFlags.NoError, Status(leaf)));
-        Assert.Equal(
-            [LocalAuthority.KeyFile, LocalAuthority.CertificateFile], Directory.GetFiles(_folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        Assert.Equal(8, leaves.Select(leaf => leaf.SerialNumber).Distinct().Count());
+            Assert.All(leaves, leaf => Assert.Equal(X509ChainStatusFlags.NoError, Status(leaf, folder)));
+            Assert.Equal(
+                [LocalAuthority.KeyFile, $"{LocalAuthority.KeyFile}.lock", LocalAuthority.CertificateFile],
+                Directory.GetFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.Equal(8, leaves.Select(leaf => leaf.SerialNumber).Distinct().Count());
+        }
     }
 
     [Fact]
@@ -280,18 +292,19 @@ public sealed class LocalTlsTests : IDisposable
         SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy },
     });
 
-    private X509Certificate2 TrustedFile() => X509CertificateLoader.LoadCertificateFromFile(Path.Combine(_folder, LocalAuthority.CertificateFile));
+    private X509Certificate2 TrustedFile(string? folder = null) =>
+        X509CertificateLoader.LoadCertificateFromFile(Path.Combine(folder ?? _folder, LocalAuthority.CertificateFile));
 
-    private X509ChainPolicy TrustedByFile() => new()
+    private X509ChainPolicy TrustedByFile(string? folder = null) => new()
     {
         TrustMode = X509ChainTrustMode.CustomRootTrust,
-        CustomTrustStore = { TrustedFile() },
+        CustomTrustStore = { TrustedFile(folder) },
         RevocationMode = X509RevocationMode.NoCheck,
     };
 
-    private X509ChainStatusFlags Status(X509Certificate2 leaf)
+    private X509ChainStatusFlags Status(X509Certificate2 leaf, string? folder = null)
     {
-        using var chain = new X509Chain { ChainPolicy = TrustedByFile() };
+        using var chain = new X509Chain { ChainPolicy = TrustedByFile(folder) };
         bool valid = chain.Build(leaf);
         X509ChainStatusFlags status = chain.ChainStatus.Aggregate(X509ChainStatusFlags.NoError, (all, one) => all | one.Status);
         Assert.Equal(valid, status == X509ChainStatusFlags.NoError);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs every test. Arguments go to dotnet test. The last line counts; the exit code is that of dotnet test.
-# ./test.sh --faults [--seed N] [--minutes M] runs the fault suite large instead: faults for M minutes (5), in the order that seed N gives.
+# ./test.sh --faults [--seed N] [--minutes M] [--kinds A,B] runs the fault suite large instead: faults for M minutes (5), in the order that seed N
+# gives, of all kinds or of these (their names are in Swarm.Tests/Faults/FaultPlan.cs).
 set -u
 cd "$(dirname "$0")"
 . deploy/setup.sh
@@ -13,14 +14,17 @@ if [ "${1:-}" = --faults ]; then
     case $1 in
       --seed) SWARM_TEST_SEED=$2 && export SWARM_TEST_SEED ;;
       --minutes) SWARM_FAULTS_MINUTES=$2 ;;
+      --kinds) SWARM_FAULTS_KINDS=$2 && export SWARM_FAULTS_KINDS ;;
       *) break ;;
     esac
     shift 2
   done
-  if [ "${1:-}" = --seed ] || [ "${1:-}" = --minutes ]; then
-    echo "$1 needs a number. Example: ./test.sh --faults --seed 7 --minutes 10" >&2
-    exit 2
-  fi
+  case ${1:-} in
+    --seed | --minutes | --kinds)
+      echo "$1 needs a value. Example: ./test.sh --faults --seed 7 --minutes 10 --kinds KillPostgres,CutPostgres" >&2
+      exit 2
+      ;;
+  esac
   log=$(mktemp)
   SWARM_FAULTS_LOG=$log
   export SWARM_FAULTS_MINUTES SWARM_FAULTS_LOG

@@ -83,7 +83,7 @@ internal static class BatchLoad
                 accepted += hub.Body.Span.Count("\"status\":\"accepted\""u8);
                 duplicates += hub.Body.Span.Count("\"status\":\"duplicate\""u8);
                 refused += hub.Body.Span.Count("\"status\":\"refused\""u8);
-                if (sentAt >= measureFrom && answeredAt <= end)
+                if (answeredAt >= measureFrom && answeredAt <= end)
                 {
                     measured += count;
                     ms.Add(Stopwatch.GetElapsedTime(sentAt, answeredAt).TotalMilliseconds);

@@ -15,6 +15,9 @@ public sealed class FaultSuiteTests(ITestOutputHelper output)
     /// <summary>How many minutes of faults; without it every kind comes once.</summary>
     private const string MinutesVariable = "SWARM_FAULTS_MINUTES";
 
+    /// <summary>The kinds of faults to break with, with commas between; without it all.</summary>
+    private const string KindsVariable = "SWARM_FAULTS_KINDS";
+
     /// <summary>A file that the progress is written to as it happens.</summary>
     private const string LogVariable = "SWARM_FAULTS_LOG";
 
@@ -80,7 +83,8 @@ public sealed class FaultSuiteTests(ITestOutputHelper output)
 
     private static IEnumerable<FaultStep> StepsOf(int seed, bool hasRedis)
     {
-        var kinds = Enum.GetValues<FaultKind>()
+        var only = Environment.GetEnvironmentVariable(KindsVariable) is { Length: > 0 } names ? names.Split(',').Select(Enum.Parse<FaultKind>).ToArray() : null;
+        var kinds = (only ?? Enum.GetValues<FaultKind>())
             .Where(k => hasRedis || k is not (FaultKind.KillRedis or FaultKind.CutRedis or FaultKind.StallRedisLink or FaultKind.FreezeRedis))
             .ToArray();
         if (!double.TryParse(Environment.GetEnvironmentVariable(MinutesVariable), CultureInfo.InvariantCulture, out var minutes))

@@ -24,8 +24,12 @@ internal sealed class ChildProcess : IAsyncDisposable
         exit $code
         """;
 
+    /// <summary>The log events of the doors' last resort: an answer 500.</summary>
+    private static readonly string[] UnforeseenMarks = ["Swarm.Api.AgentSwarm[2104]", "Swarm.Api.Hub.HubGate[2001]"];
+
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _lines = new();
+    private readonly ConcurrentQueue<string> _unforeseen = new();
     private readonly Task _read;
 
     private ChildProcess(Process process)
@@ -38,6 +42,9 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>What it wrote, both streams mixed.</summary>
     public string Output => string.Join('\n', _lines);
+
+    /// <summary>What it wrote of requests that failed in a way that no rule foresees, however long ago.</summary>
+    public IReadOnlyCollection<string> Unforeseen => _unforeseen;
 
     public static ChildProcess Start(string folder, IReadOnlyDictionary<string, string?> environment, string program, params IEnumerable<string> arguments)
     {
@@ -156,6 +163,11 @@ internal sealed class ChildProcess : IAsyncDisposable
     {
         while (await reader.ReadLineAsync() is { } line)
         {
+            if (UnforeseenMarks.Any(line.Contains))
+            {
+                _unforeseen.Enqueue(line);
+            }
+
             _lines.Enqueue(line);
             if (_lines.Count > LinesKept)
             {

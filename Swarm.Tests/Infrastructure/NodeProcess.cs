@@ -10,6 +10,7 @@ internal sealed class NodeProcess : IAsyncDisposable
 
     private readonly Dictionary<string, string?> _environment;
     private readonly string? _ownFolder;
+    private readonly List<string> _unforeseen = [];
     private ChildProcess? _api;
 
     private NodeProcess(string connectionString, string dataFolder, string? ownFolder, string masterKey, IReadOnlyDictionary<string, string?>? more)
@@ -57,8 +58,8 @@ internal sealed class NodeProcess : IAsyncDisposable
     /// <summary>A client of the Hub API with the operator's token.</summary>
     public HttpClient Hub { get; }
 
-    /// <summary>The last lines of the Api.</summary>
-    public string Log => _api?.Output ?? "";
+    /// <summary>What the Api, and those that were killed before it, wrote of unforeseen failures; then the last lines of this one.</summary>
+    public string Log => string.Join('\n', [.. _unforeseen, .. _api?.Unforeseen ?? [], _api?.Output ?? ""]);
 
     /// <summary>A node that is not started yet.</summary>
     /// <param name="connectionString">Its database.</param>
@@ -112,6 +113,7 @@ internal sealed class NodeProcess : IAsyncDisposable
     /// <summary>Starts the Api on the ports that it always has, and waits until it is healthy.</summary>
     public async Task StartAsync()
     {
+        _unforeseen.AddRange(_api?.Unforeseen ?? []);
         _api = StartApi();
         await Eventually.TrueAsync($"the Api is healthy:\n{_api.Output}", IsHealthyAsync, StartLimit);
         var token = (await File.ReadAllTextAsync(Path.Combine(DataFolder, "operator.token"))).Trim();

@@ -11,11 +11,12 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>A swarm that demands capabilities (ADR 26): who was granted nothing may do nothing, at every door and replica, from the moment it is said.</summary>
-[Collection(PostgresCollection.Name)]
+[Collection(SecondPostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class SwarmGrantTests(PostgresFixture postgres) : IAsyncLifetime
 {
-    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(1);
+    /// <summary>It takes 1 s at most; the rest is for machines whose host gives most of them to others.</summary>
+    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(3);
 
     private NodeHost _node = null!;
     private Scene _scene = null!;

@@ -9,7 +9,7 @@ using SettableTime = Swarm.Tests.Doors.SettableTime;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>The inbox as a work queue: competing consumers, one lane each (design §3 promise 4).</summary>
-[Collection(PostgresCollection.Name)]
+[Collection(SecondPostgresCollection.Name)]
 public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly SettableTime _time = new(TimeProvider.System.GetUtcNow());
@@ -211,9 +211,9 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task A_consumer_that_waits_is_woken_by_a_message()
     {
         var waiting = _node.Hub.PostHubAsync("/hub/v1/agents/bob/inbox/lease", new { wait_seconds = 60 });
-        await Eventually.TrueAsync("the consumer waits", () => _node.Get<Core.Signals.LocalSignals>().Count == 1, TimeSpan.FromSeconds(10));
+        await Eventually.TrueAsync("the consumer waits", () => _node.Get<Core.Signals.LocalSignals>().Count == 1, TimeSpan.FromSeconds(30));
         await PostAsync("eve", "at last");
-        var lease = (await waiting.WaitAsync(TimeSpan.FromSeconds(10))).Ok();
+        var lease = (await waiting.WaitAsync(TimeSpan.FromSeconds(30))).Ok();
         Assert.Equal("at last", lease["messages"][0].GetProperty("content").GetString());
     }
 

@@ -150,13 +150,15 @@ public sealed class MessageReaderTests(ITestOutputHelper output)
         using var key = Key.Create(SignatureAlgorithm.Ed25519);
         var wire = AspMessages.Signed(key, AspMessages.Make("bob", "alice", Swarm, "line one\nline \"two\" " + new string('x', 1000), Now));
         Assert.True(MessageReader.TryRead(wire, out _));
+        const int Calls = 10_000;
         var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1000; i++)
+        for (var i = 0; i < Calls; i++)
         {
             MessageReader.TryRead(wire, out _);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // The runtime itself may make an object now and then, when it compiles better code; a call's would be 24 bytes at least.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, Calls);
     }
 
     private static IReadOnlyList<ShapeFailure> Explain(string member, string value)

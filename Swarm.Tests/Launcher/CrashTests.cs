@@ -10,7 +10,7 @@ namespace Swarm.Tests.Launcher;
 /// <summary>However an app host ends, its processes, ports and locks end with it, and its data stays.</summary>
 public sealed class CrashTests : IDisposable
 {
-    private static readonly TimeSpan CleanUpLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CleanUpLimit = TimeSpan.FromSeconds(30);
     private static readonly string[] Secrets = ["--Parameters:postgres-password", "a-password-of-the-test", "--Parameters:redis-password", "another-password"];
     private readonly string _area = PrivateServers.NewArea();
 

@@ -88,7 +88,7 @@ public sealed class ReplicaLimitTests : IAsyncLifetime
     {
         Replica[] replicas = [await ReplicaAsync(), await ReplicaAsync()];
         await _redis.KillAsync();
-        await Infrastructure.Eventually.TrueAsync("the connection is lost", () => !replicas.Any(r => r.Ledger.IsAvailable), TimeSpan.FromSeconds(10));
+        await Infrastructure.Eventually.TrueAsync("the connection is lost", () => !replicas.Any(r => r.Ledger.IsAvailable), TimeSpan.FromSeconds(30));
         await _redis.StartAgainAsync();
         await Infrastructure.Eventually.TrueAsync("the connection is back", () => replicas.All(r => r.Ledger.IsAvailable), TimeSpan.FromSeconds(20));
 
@@ -116,7 +116,7 @@ public sealed class ReplicaLimitTests : IAsyncLifetime
         var connection = await ConnectionMultiplexer.ConnectAsync(options);
         _connections.Add(connection);
         var ledger = new RedisRateLedger(() => connection, TimeProvider.System, NullLogger<RedisRateLedger>.Instance);
-        await Infrastructure.Eventually.TrueAsync("the ledger is there", () => ledger.IsAvailable, TimeSpan.FromSeconds(10));
+        await Infrastructure.Eventually.TrueAsync("the ledger is there", () => ledger.IsAvailable, TimeSpan.FromSeconds(30));
         return new(new(new() { SenderPerMinute = Limit }, _time, ledger), ledger, connection);
     }
 

@@ -25,7 +25,7 @@ public sealed class PresenceApiTests(PostgresFixture postgres) : IClassFixture<P
         using var bob = node.ClientOf(scene.TokenOf("bob"));
         using (await SseStream.OpenAsync(bob, "bob"))
         {
-            await Eventually.TrueAsync("bob is online", async () => (await AgentAsync(node, "bob"))["online"].GetBoolean(), TimeSpan.FromSeconds(10));
+            await Eventually.TrueAsync("bob is online", async () => (await AgentAsync(node, "bob"))["online"].GetBoolean(), TimeSpan.FromSeconds(30));
         }
 
         using (await SseStream.OpenAsync(node.Hub, "carol"))

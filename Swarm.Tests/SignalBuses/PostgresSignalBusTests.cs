@@ -54,7 +54,7 @@ public sealed class PostgresSignalBusTests(PostgresFixture postgres) : SignalBus
         {
             await bus.StartAsync(default);
             bus.Publish([new AgentId(1)]);
-            Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(10)));
+            Assert.True(await listener.WaitAsync(TimeSpan.FromSeconds(30)));
             await bus.StopAsync(default);
         }
 

@@ -14,7 +14,7 @@ namespace Swarm.Tests.Capabilities;
 /// <summary>
 /// Attacks by the weaknesses that A1's specification lists of its own gateway (A1 §16), by their numbers; more of them are marked beside the rules that they concern.
 /// </summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class GatewayAttackTests(PostgresFixture postgres)
 {

@@ -8,7 +8,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>Authorizing over HTTP: nonces, revocations, batches, tokens, remembered answers, policies, events (A1 §9.1, §10, §11, §14.3, §19, §20).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class GatewayAuthorizeTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -7,7 +7,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>What all routes of the A1 door share: tokens, limits, headers, errors, and answers to anything (A1 §14.1, §14.4 to §14.6, §20).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class GatewayDoorTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -6,7 +6,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>Swarms over HTTP: creation, roles, narrowing, lives, removal with everything that was issued, liveness (A1 §13, §14.2, §20).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class GatewaySwarmTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -6,7 +6,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>A1's own requests, over HTTP: what its gateway answers, and where this one knows better (A1 §14.3, §20).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Vector)]
 public sealed class GatewayVectorTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -9,7 +9,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>The Hub API's explanation of certificates, chains, passports and tokens.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class InspectionTests(PostgresFixture postgres) : IAsyncLifetime
 {

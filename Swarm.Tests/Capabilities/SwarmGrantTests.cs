@@ -11,7 +11,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities;
 
 /// <summary>A swarm that demands capabilities (ADR 26): who was granted nothing may do nothing, at every door and replica, from the moment it is said.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class SwarmGrantTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -6,7 +6,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>Dead letters at the Hub API: list, inspect, send again, discard; and the trace of a message.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class DeadLetterTests(PostgresFixture postgres) : IAsyncLifetime
 {

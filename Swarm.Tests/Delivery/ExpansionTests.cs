@@ -10,7 +10,7 @@ using SettableTime = Swarm.Tests.Doors.SettableTime;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>Large broadcasts and scheduled messages: one body, deliveries made later, order kept (design §3, group commit).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class ExpansionTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly SettableTime _time = new(TimeProvider.System.GetUtcNow());

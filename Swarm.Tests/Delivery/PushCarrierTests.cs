@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>Pushes by the Agent Swarm Protocol to a peer over HTTPS.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class PushCarrierTests(PostgresFixture postgres, ITestOutputHelper output) : LeasingCarrierCompliance(postgres, output)
 {
     private PeerServer _peer = null!;

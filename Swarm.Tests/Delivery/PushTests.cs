@@ -13,7 +13,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>Pushes to peers over HTTPS: what goes over the wire, and what becomes of it when peers misbehave.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class PushTests(PostgresFixture postgres) : IAsyncLifetime
 {

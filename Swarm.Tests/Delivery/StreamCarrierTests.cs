@@ -3,7 +3,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>The inbox as server-sent events: a view, which leases nothing.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class StreamCarrierTests(PostgresFixture postgres) : CarrierCompliance(postgres)
 {
     private SseStream? _stream;

@@ -11,7 +11,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>Whom to wake, from the settings to the order (ASP §11), step by step with a clock that the test sets.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class WakeQueueTests(PostgresFixture postgres) : IAsyncLifetime
 {
@@ -183,7 +183,7 @@ public sealed class WakeQueueTests(PostgresFixture postgres) : IAsyncLifetime
 }
 
 /// <summary>The Worker as a process wakes agents over real HTTP.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class WakeWorkerTests(PostgresFixture postgres)
 {

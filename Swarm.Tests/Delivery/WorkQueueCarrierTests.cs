@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>The work queue, polled by two competing consumers.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class WorkQueueCarrierTests(PostgresFixture postgres, ITestOutputHelper output) : LeasingCarrierCompliance(postgres, output)
 {
     private volatile bool _end;

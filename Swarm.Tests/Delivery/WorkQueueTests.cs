@@ -9,7 +9,7 @@ using SettableTime = Swarm.Tests.Doors.SettableTime;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>The inbox as a work queue: competing consumers, one lane each (design §3 promise 4).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private readonly SettableTime _time = new(TimeProvider.System.GetUtcNow());

@@ -4,7 +4,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Delivery;
 
 /// <summary>What happens without a request.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class WorkerTests(PostgresFixture postgres)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);

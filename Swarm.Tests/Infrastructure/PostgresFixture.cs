@@ -59,18 +59,9 @@ public sealed class PostgresFixture : IAsyncLifetime
     public Task DisposeAsync() => Task.CompletedTask;
 }
 
-/// <summary>
-/// Classes that want the fixture, one after the other. There are two such rows, because one alone would leave a core idle for half of the test run.
-/// </summary>
+/// <summary>For classes that want the fixture and no parallel run beside each other.</summary>
 [CollectionDefinition(Name)]
 public sealed class PostgresCollection : ICollectionFixture<PostgresFixture>
 {
     public const string Name = "postgres";
-}
-
-/// <summary>The second row.</summary>
-[CollectionDefinition(Name)]
-public sealed class SecondPostgresCollection : ICollectionFixture<PostgresFixture>
-{
-    public const string Name = "postgres, second row";
 }

@@ -9,7 +9,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>What system messages of a swarm's other members do to the roster of this node, and what they do not (ASP §10.5, §10.6).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class LifecycleEventTests(PostgresFixture postgres) : IAsyncLifetime
 {

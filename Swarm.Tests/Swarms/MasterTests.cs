@@ -10,7 +10,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>A swarm whose master is here and whose members are also elsewhere: who joins, waits, is kicked, becomes master, is told (ASP §8.2, §10).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class MasterTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -11,7 +11,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>Swarms across nodes: joining one whose master is elsewhere, and telling remote members who left (ASP §10).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class RemoteSwarmTests(PostgresFixture postgres) : IAsyncLifetime
 {

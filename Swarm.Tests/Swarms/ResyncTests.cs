@@ -11,7 +11,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>Three whole nodes, some of which are away when something happens: afterwards each knows how the swarm stands (ASP §10.6; §20 W-13, W-23).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class ResyncTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -6,7 +6,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>Creating, inviting, joining, leaving, kicking, through the Hub API and the door.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 public sealed class SwarmRulesTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private NodeHost _node = null!;

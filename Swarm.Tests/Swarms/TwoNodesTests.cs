@@ -5,7 +5,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Swarms;
 
 /// <summary>Two whole nodes that know each other only over TLS: what one decides is on the other's roster (ASP §10).</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.EndToEnd)]
 public sealed class TwoNodesTests(PostgresFixture postgres) : IAsyncLifetime
 {

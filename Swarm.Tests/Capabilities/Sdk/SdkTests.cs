@@ -6,7 +6,7 @@ using Swarm.Tests.Infrastructure;
 namespace Swarm.Tests.Capabilities.Sdk;
 
 /// <summary>A1's three SDKs as its specification describes what they send and read (A1 §14.7), each by a small client of its own.</summary>
-[Collection(SecondPostgresCollection.Name)]
+[Collection(PostgresCollection.Name)]
 [Shown(By.Wire)]
 public sealed class SdkTests(PostgresFixture postgres) : IAsyncLifetime
 {

@@ -1,4 +1,4 @@
-using Swarm.Core.Storage;
+using Npgsql;
 
 namespace Swarm.Worker;
 
@@ -34,7 +34,7 @@ internal abstract partial class Loop(TimeProvider time, ILogger logger) : Backgr
             {
                 return;
             }
-            catch (Exception e) when (DatabaseFailure.Is(e))
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
                 if (!away)
                 {

@@ -4,7 +4,6 @@ using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
-using Swarm.Core.Storage;
 
 namespace Swarm.Api.Hub;
 
@@ -85,7 +84,7 @@ internal static class HubMessages
             {
                 batch.Refuse(e.Error, e.Message);
             }
-            catch (Exception e) when (DatabaseFailure.Is(e))
+            catch (Exception e) when (HubErrors.IsDatabaseAway(e))
             {
                 // Earlier items may be committed already: each item has its own answer.
                 batch.Refuse(SwarmError.Unavailable, null);
@@ -101,7 +100,7 @@ internal static class HubMessages
         {
             return ToItem(await batch.ResultAsync(place, cancellation));
         }
-        catch (Exception e) when (DatabaseFailure.Is(e))
+        catch (Exception e) when (HubErrors.IsDatabaseAway(e))
         {
             return ToItem((default, Receipt.Refuse(SwarmError.Unavailable), null));
         }

@@ -3,7 +3,6 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
 using Swarm.Core.Signals;
-using Swarm.Core.Storage;
 
 namespace Swarm.Core.Identity;
 
@@ -161,7 +160,7 @@ public sealed class Sessions : BackgroundService
         {
             (tokens, agents) = await ReadValidAsync(suspects, cancellation);
         }
-        catch (Exception e) when (DatabaseFailure.Is(e))
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
         {
             // The right cannot be confirmed, so it ends; who follows a stream resumes where it was.
             (tokens, agents) = ([], []);

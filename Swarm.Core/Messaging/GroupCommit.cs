@@ -7,7 +7,6 @@ using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
 using Swarm.Core.Signals;
-using Swarm.Core.Storage;
 
 namespace Swarm.Core.Messaging;
 
@@ -160,7 +159,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             await CommitAsync(second, stopping);
             return;
         }
-        catch (Exception e) when (DatabaseFailure.Is(e))
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
         {
             LogUnavailable(e, batch.Count);
             Refuse(batch, CommitStatus.Unavailable);
@@ -220,7 +219,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
                 LogBadData(e.SqlState, batch[i].Envelope.MessageId);
                 results[i] = new(CommitStatus.BadData, 0, 0);
             }
-            catch (Exception e) when (e is OperationCanceledException || DatabaseFailure.Is(e))
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or OperationCanceledException)
             {
                 // The rest of the batch is committed and shall hear so.
                 LogUnavailable(e, 1);
@@ -244,7 +243,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
                 _command ??= await AcceptCommand.OpenAsync(database, stopping);
                 _chain = later
                     ? await _command.ExecuteLaterAsync(batch[0], results, _chain, time.GetUtcNow(), CancellationToken.None)
-                    : await _command.ExecuteAsync(batch, results, mayRepeat: attempt > 0, _chain, time.GetUtcNow(), CancellationToken.None);
+                    : await _command.ExecuteAsync(batch, results, _chain, time.GetUtcNow(), CancellationToken.None);
                 break;
             }
             catch (PostgresException e) when (IsBadData(e))
@@ -255,7 +254,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             {
                 LogRetry(e.SqlState);
             }
-            catch (Exception e) when (DatabaseFailure.Is(e))
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
                 // Whether the audit entry was written is unknown as well: go on with a chain of its own.
                 _chain = AuditChain.Start();

@@ -2,7 +2,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Swarm.Core.Identity;
-using Swarm.Core.Storage;
 
 namespace Swarm.Core.Signals;
 
@@ -39,7 +38,7 @@ public sealed partial class DatabaseWatch(
             {
                 await WatchAsync(stoppingToken);
             }
-            catch (Exception e) when (DatabaseFailure.Is(e))
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
                 LogLost(e.Message);
                 await Task.Delay(ReconnectDelay, CancellationToken.None).WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
-using Swarm.Core.Storage;
 
 namespace Swarm.Core.Signals;
 
@@ -44,7 +43,7 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
                 _ = await command.ExecuteNonQueryAsync(cancellation);
                 return;
             }
-            catch (Exception e) when (DatabaseFailure.Is(e))
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
                 await DropSenderAsync();
                 if (!kept)
@@ -76,7 +75,7 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
                     await connection.WaitAsync(cancellation);
                 }
             }
-            catch (Exception e) when (DatabaseFailure.Is(e))
+            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
             {
                 outage = true;
                 Lost(e.Message);

@@ -10,10 +10,8 @@ namespace Swarm.Tests.Messaging;
 [Collection(PostgresCollection.Name)]
 public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper output) : IAsyncLifetime
 {
-    /// <summary>
-    /// Promise 7: a revocation ends the streams of the revoked. It takes 1 s at most; the rest is for machines whose host gives most of them to others.
-    /// </summary>
-    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(3);
+    /// <summary>Promise 7: a revocation ends the streams of the revoked.</summary>
+    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(3); // 1 s, and what a robbed machine takes
 
     private NodeHost _node = null!;
     private Scene _scene = null!;

@@ -9,12 +9,10 @@ internal static class Pending
 {
     /// <summary>The envelope of a signed message.</summary>
     /// <param name="door">Whose door it came through; null for the Hub API.</param>
-    /// <param name="isIdMinted">As if the node had made the id itself.</param>
-    public static Envelope Envelope(AspMessage message, AgentId? door, bool isIdMinted = false) => new()
+    public static Envelope Envelope(AspMessage message, AgentId? door) => new()
     {
         Protocol = Protocol.AgentSwarm,
         MessageId = message.MessageId,
-        IsIdMinted = isIdMinted,
         SwarmId = message.SwarmId,
         Sender = message.SenderId,
         Recipient = message.Recipient,
@@ -28,9 +26,9 @@ internal static class Pending
     };
 
     /// <summary>A message that was checked and waits for its commit. The fingerprint stands for the signed bytes.</summary>
-    public static PendingMessage Of(AspMessage message, AgentId sender, long swarmNo, long version, AgentId recipient, string? trace = null, bool isIdMinted = false)
+    public static PendingMessage Of(AspMessage message, AgentId sender, long swarmNo, long version, AgentId recipient, string? trace = null)
     {
-        var envelope = Envelope(message, recipient, isIdMinted);
+        var envelope = Envelope(message, recipient);
         return new()
         {
             Envelope = envelope,

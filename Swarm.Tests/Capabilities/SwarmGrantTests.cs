@@ -15,8 +15,7 @@ namespace Swarm.Tests.Capabilities;
 [Shown(By.Wire)]
 public sealed class SwarmGrantTests(PostgresFixture postgres) : IAsyncLifetime
 {
-    /// <summary>It takes 1 s at most; the rest is for machines whose host gives most of them to others.</summary>
-    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(1);
 
     private NodeHost _node = null!;
     private Scene _scene = null!;

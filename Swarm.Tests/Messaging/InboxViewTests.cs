@@ -11,7 +11,7 @@ namespace Swarm.Tests.Messaging;
 public sealed class InboxViewTests(PostgresFixture postgres, ITestOutputHelper output) : IAsyncLifetime
 {
     /// <summary>Promise 7: a revocation ends the streams of the revoked.</summary>
-    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(3); // 1 s, and what a robbed machine takes
+    private static readonly TimeSpan RevokedWithin = TimeSpan.FromSeconds(1);
 
     private NodeHost _node = null!;
     private Scene _scene = null!;

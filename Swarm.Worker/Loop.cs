@@ -1,4 +1,4 @@
-using Npgsql;
+using Swarm.Core.Storage;
 
 namespace Swarm.Worker;
 
@@ -34,7 +34,7 @@ internal abstract partial class Loop(TimeProvider time, ILogger logger) : Backgr
             {
                 return;
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 if (!away)
                 {

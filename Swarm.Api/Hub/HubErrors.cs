@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
-using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Swarm.Core;
 using Swarm.Core.Capabilities;
 using Swarm.Core.Capabilities.Gateway;
+using Swarm.Core.Storage;
 
 namespace Swarm.Api.Hub;
 
@@ -66,10 +66,6 @@ internal static partial class HubErrors
             new($"urn:swarm:error:{error.Id}", error.Meaning, StatusOf(error), detail ?? error.Meaning),
             retryAfterSeconds > 0 ? retryAfterSeconds : StatusOf(error) == 503 ? 1 : 0);
 
-    /// <summary>Whether the database cannot be asked; EF Core wraps what it thinks might pass.</summary>
-    public static bool IsDatabaseAway(Exception? exception) =>
-        exception is not null && (exception is NpgsqlException or TimeoutException || IsDatabaseAway(exception.InnerException));
-
     /// <summary>Turns whatever a handler throws into a problem; null for what is nobody's fault but ours.</summary>
     public static IResult? FromException(Exception exception) => exception switch
     {
@@ -79,12 +75,8 @@ internal static partial class HubErrors
         BadHttpRequestException { StatusCode: 413 } => Problem(SwarmError.BodyTooLarge),
         BadHttpRequestException e => Problem(SwarmError.InvalidRequest, e.Message),
         JsonException e => Problem(SwarmError.InvalidRequest, $"The body is not the JSON that this route takes (at {Shorten(e.Path ?? "$")})."),
-        PostgresException e when IsBadData(e) => Problem(SwarmError.InvalidRequest, "A value cannot be stored (is there a U+0000 in it?)."),
-        DbUpdateException { InnerException: { } inner } => FromException(inner),
-
-        // EF Core wraps what it thinks might pass.
-        InvalidOperationException { InnerException: NpgsqlException inner } => FromException(inner),
-        NpgsqlException or TimeoutException => Problem(SwarmError.Unavailable, retryAfterSeconds: 2),
+        _ when exception.GetBaseException() is PostgresException e && IsBadData(e) => Problem(SwarmError.InvalidRequest, "A value cannot be stored (is there a U+0000 in it?)."),
+        _ when DatabaseFailure.Is(exception) => Problem(SwarmError.Unavailable, retryAfterSeconds: 2),
         _ => null,
     };
 

@@ -4,6 +4,7 @@ using Swarm.Core.Delivery;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Storage;
 
 namespace Swarm.Api.Hub;
 
@@ -84,7 +85,7 @@ internal static class HubMessages
             {
                 batch.Refuse(e.Error, e.Message);
             }
-            catch (Exception e) when (HubErrors.IsDatabaseAway(e))
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 // Earlier items may be committed already: each item has its own answer.
                 batch.Refuse(SwarmError.Unavailable, null);
@@ -100,7 +101,7 @@ internal static class HubMessages
         {
             return ToItem(await batch.ResultAsync(place, cancellation));
         }
-        catch (Exception e) when (HubErrors.IsDatabaseAway(e))
+        catch (Exception e) when (DatabaseFailure.Is(e))
         {
             return ToItem((default, Receipt.Refuse(SwarmError.Unavailable), null));
         }

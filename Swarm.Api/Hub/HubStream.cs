@@ -4,6 +4,7 @@ using Swarm.Core;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Presence;
+using Swarm.Core.Storage;
 
 namespace Swarm.Api.Hub;
 
@@ -69,7 +70,7 @@ internal static class HubStream
         {
             // The reader left, or its right to read ended.
         }
-        catch (Exception e) when (http.Response.HasStarted && HubErrors.IsDatabaseAway(e))
+        catch (Exception e) when (http.Response.HasStarted && DatabaseFailure.Is(e))
         {
             // The answer has begun, so it cannot say why it ends; the reader comes back, and resumes where it was.
         }

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using Microsoft.Extensions.Hosting;
 using Npgsql;
 using Swarm.Core.Signals;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Identity;
 
@@ -160,7 +161,7 @@ public sealed class Sessions : BackgroundService
         {
             (tokens, agents) = await ReadValidAsync(suspects, cancellation);
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+        catch (Exception e) when (DatabaseFailure.Is(e))
         {
             // The right cannot be confirmed, so it ends; who follows a stream resumes where it was.
             (tokens, agents) = ([], []);

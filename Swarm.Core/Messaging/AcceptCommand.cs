@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using Npgsql;
 using NpgsqlTypes;
 using Swarm.Core.Audit;
+using Swarm.Core.References;
 
 namespace Swarm.Core.Messaging;
 
@@ -17,7 +18,7 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
         """
         select status, seq, before, recipients, audit_hash
         from accept_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-                          $25, $26, $27, $28, $29, $30, $31)
+                          $25, $26, $27, $28, $29, $30, $31, $32, $33)
         """;
 
     private readonly NpgsqlConnection _connection;
@@ -49,6 +50,7 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     private readonly List<long> _recipient = [];
     private readonly List<long> _recipientCount = [];
     private readonly List<bool> _outgoing = [];
+    private readonly List<bool> _refers = [];
     private readonly SortedSet<(long Swarm, long Version)> _fences = [];
     private readonly Dictionary<long, (int Count, int Slot)> _counts = [];
     private readonly NpgsqlParameter<DateTime> _now = new() { NpgsqlDbType = NpgsqlDbType.TimestampTz };
@@ -56,8 +58,10 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     private readonly NpgsqlParameter<long> _entry = new();
     private readonly NpgsqlParameter<byte[]> _previous = new();
     private readonly NpgsqlParameter<byte[]> _root = new();
+    private readonly NpgsqlParameter<bool> _minted = new();
     private readonly ArrayBufferWriter<byte> _rootInput = new();
     private bool _isBorrowed;
+    private bool _isMinted;
 
     private AcceptCommand(NpgsqlConnection connection)
     {
@@ -94,6 +98,8 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
         _command.Parameters.Add(_entry);
         _command.Parameters.Add(_previous);
         _command.Parameters.Add(_root);
+        _command.Parameters.Add(_minted);
+        Add(_refers, NpgsqlDbType.Boolean);
     }
 
     /// <summary>The command on somebody else's connection, which stays open when the command is disposed.</summary>
@@ -115,10 +121,13 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
     }
 
     /// <summary>Writes the batch, fills <paramref name="results"/> by position, and returns the new head of the audit chain.</summary>
+    /// <param name="mayRepeat">An earlier try may have committed it: then even an id that was made here can be there already.</param>
     public async Task<AuditChain> ExecuteAsync(
-        IReadOnlyList<PendingMessage> batch, CommitResult[] results, AuditChain chain, DateTimeOffset now, CancellationToken cancellation)
+        IReadOnlyList<PendingMessage> batch, CommitResult[] results, bool mayRepeat, AuditChain chain, DateTimeOffset now, CancellationToken cancellation)
     {
+        _isMinted = !mayRepeat;
         Fill(batch);
+        _minted.TypedValue = _isMinted;
         _now.TypedValue = now.UtcDateTime;
         _writer.TypedValue = chain.Writer;
         _entry.TypedValue = chain.EntryNo + 1;
@@ -226,6 +235,8 @@ internal sealed partial class AcceptCommand : IAsyncDisposable
         _trace.Add(message.Trace);
         _wire.Add(envelope.Wire);
         _outgoing.Add(envelope.Door is null);
+        _refers.Add(ReferenceIndex.MayRefer(envelope.Wire.Span));
+        _isMinted &= envelope.IsIdMinted;
         if (message.SwarmNo is { } swarm)
         {
             _fences.Add((swarm, message.SwarmVersion));

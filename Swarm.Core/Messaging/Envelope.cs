@@ -12,6 +12,9 @@ public sealed class Envelope
 
     public required MessageId MessageId { get; init; }
 
+    /// <summary>The node made the id itself, at random and for this message: no other message has it.</summary>
+    public bool IsIdMinted { get; init; }
+
     public required SwarmId SwarmId { get; init; }
 
     /// <summary>The sender's text id on the wire; resolved through the swarm's roster.</summary>

@@ -7,6 +7,7 @@ using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Identity;
 using Swarm.Core.Signals;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Messaging;
 
@@ -159,7 +160,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             await CommitAsync(second, stopping);
             return;
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+        catch (Exception e) when (DatabaseFailure.Is(e))
         {
             LogUnavailable(e, batch.Count);
             Refuse(batch, CommitStatus.Unavailable);
@@ -219,7 +220,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
                 LogBadData(e.SqlState, batch[i].Envelope.MessageId);
                 results[i] = new(CommitStatus.BadData, 0, 0);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException or OperationCanceledException)
+            catch (Exception e) when (e is OperationCanceledException || DatabaseFailure.Is(e))
             {
                 // The rest of the batch is committed and shall hear so.
                 LogUnavailable(e, 1);
@@ -243,7 +244,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
                 _command ??= await AcceptCommand.OpenAsync(database, stopping);
                 _chain = later
                     ? await _command.ExecuteLaterAsync(batch[0], results, _chain, time.GetUtcNow(), CancellationToken.None)
-                    : await _command.ExecuteAsync(batch, results, _chain, time.GetUtcNow(), CancellationToken.None);
+                    : await _command.ExecuteAsync(batch, results, mayRepeat: attempt > 0, _chain, time.GetUtcNow(), CancellationToken.None);
                 break;
             }
             catch (PostgresException e) when (IsBadData(e))
@@ -254,7 +255,7 @@ public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus si
             {
                 LogRetry(e.SqlState);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 // Whether the audit entry was written is unknown as well: go on with a chain of its own.
                 _chain = AuditChain.Start();

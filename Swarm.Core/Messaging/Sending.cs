@@ -177,6 +177,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Outbox outbox, TimeP
     {
         Protocol = Protocol.AgentSwarm,
         MessageId = message.MessageId,
+        IsIdMinted = draft.MessageId is null && draft.IdempotencyKey is null,
         SwarmId = message.SwarmId,
         Sender = message.SenderId,
         Recipient = message.Recipient,

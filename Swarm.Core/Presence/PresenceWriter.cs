@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Presence;
 
@@ -35,7 +35,7 @@ public sealed partial class PresenceWriter(LastSeen seen, TimeProvider time, ILo
                 // More waits.
             }
         }
-        catch (Exception e) when (e is NpgsqlException or TimeoutException)
+        catch (Exception e) when (DatabaseFailure.Is(e))
         {
             LogAway(e.Message);
         }

@@ -20,6 +20,12 @@ public sealed partial class ReferenceIndex(NpgsqlDataSource database, ILogger<Re
 
     private const long AdvisoryLock = 0x53_57_41_52_4D_01; // "SWARM" 1
 
+    /// <summary>
+    /// Whether a message can have references at all, by its bytes alone. A member's name may be written with escapes, so whatever has an escaped ASCII
+    /// letter can.
+    /// </summary>
+    public static bool MayRefer(ReadOnlySpan<byte> wire) => wire.IndexOf("\"references\""u8) >= 0 || wire.IndexOf("\\u00"u8) >= 0;
+
     /// <summary>Does one step.</summary>
     /// <returns>True when there may be more to do at once.</returns>
     public async Task<bool> RunOnceAsync(CancellationToken cancellation)
@@ -110,12 +116,13 @@ public sealed partial class ReferenceIndex(NpgsqlDataSource database, ILogger<Re
         var (last, count, bytes) = (after, 0, 0L);
         await using (var command = new NpgsqlCommand(
             """
-            select message_no, swarm_no, case when position('"references"'::bytea in wire) > 0 or position('\\u00'::bytea in wire) > 0 then wire end
+            select message_no, swarm_no,
+                   case when refers and (position('"references"'::bytea in wire) > 0 or position('\\u00'::bytea in wire) > 0) then wire end
             from messages where message_no > $1 and message_no <= $2 order by message_no limit $3
             """,
             connection))
         {
-            // A member's name may be written with escapes, so whatever has an escaped ASCII letter is read as well.
+            // MayRefer once more, for those that say "refers" without having been asked: repeats, imports, the release before.
             command.Parameters.Add(new() { Value = after });
             command.Parameters.Add(new() { Value = to });
             command.Parameters.Add(new() { Value = ChunkMax });

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using Swarm.Core.Identity;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Signals;
 
@@ -38,7 +39,7 @@ public sealed partial class DatabaseWatch(
             {
                 await WatchAsync(stoppingToken);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 LogLost(e.Message);
                 await Task.Delay(ReconnectDelay, CancellationToken.None).WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Signals;
 
@@ -43,7 +44,7 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
                 _ = await command.ExecuteNonQueryAsync(cancellation);
                 return;
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 await DropSenderAsync();
                 if (!kept)
@@ -75,7 +76,7 @@ public sealed class PostgresSignalBus(NpgsqlDataSource database, LocalSignals si
                     await connection.WaitAsync(cancellation);
                 }
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 outage = true;
                 Lost(e.Message);

@@ -48,14 +48,14 @@ public sealed partial class SwarmEvents(
         {
             return new(CommitStatus.Stale, 0, 0);
         }
-        catch (Exception e) when (DatabaseFaultOf(e) is { } fault)
+        catch (Exception e) when (DatabaseFailure.Is(e))
         {
-            if (fault is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation or PostgresErrorCodes.DeadlockDetected })
+            if (e.GetBaseException() is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation or PostgresErrorCodes.DeadlockDetected })
             {
                 return new(CommitStatus.Stale, 0, 0);
             }
 
-            LogUnavailable(fault, message.Envelope.MessageId);
+            LogUnavailable(e, message.Envelope.MessageId);
             return new(CommitStatus.Unavailable, 0, 0);
         }
     }
@@ -168,7 +168,7 @@ public sealed partial class SwarmEvents(
         var now = time.GetUtcNow();
         if (!message.Later)
         {
-            scope.Chain = await command.ExecuteAsync([message], results, scope.Chain, now, cancellation);
+            scope.Chain = await command.ExecuteAsync([message], results, mayRepeat: true, scope.Chain, now, cancellation);
         }
 
         if (message.Later || results[0].Status == CommitStatus.Behind)
@@ -260,10 +260,6 @@ public sealed partial class SwarmEvents(
         LifecycleChange.Move it => $"{it.Of.Name} moved to {it.Endpoint}",
         _ => "it is dissolved",
     };
-
-    /// <summary>EF Core wraps what it thinks might pass.</summary>
-    private static Exception? DatabaseFaultOf(Exception? e) =>
-        e is null or NpgsqlException or TimeoutException or IOException ? e : DatabaseFaultOf(e.InnerException);
 
     [LoggerMessage(1010, LogLevel.Error, "The database cannot be reached; message {MessageId}, which changes a roster, was answered as unavailable.")]
     private partial void LogUnavailable(Exception e, MessageId messageId);

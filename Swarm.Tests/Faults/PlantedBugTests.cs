@@ -126,7 +126,7 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
 
                     chain = message.Later
                         ? await command.ExecuteLaterAsync(message, new CommitResult[1], chain, time.GetUtcNow(), CancellationToken.None)
-                        : await command.ExecuteAsync([message], new CommitResult[1], chain, time.GetUtcNow(), CancellationToken.None);
+                        : await command.ExecuteAsync([message], new CommitResult[1], mayRepeat: true, chain, time.GetUtcNow(), CancellationToken.None);
                 }
             }
         }

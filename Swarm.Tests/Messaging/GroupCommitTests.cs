@@ -1,4 +1,6 @@
+using Npgsql;
 using Swarm.Core;
+using Swarm.Core.Audit;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
@@ -92,6 +94,27 @@ public sealed class GroupCommitTests(PostgresFixture postgres) : IAsyncLifetime
         {
             await CheckGaplessAsync(door);
         }
+    }
+
+    [Fact]
+    public async Task Messages_with_ids_of_the_nodes_own_are_found_again_when_their_commit_is_tried_again()
+    {
+        var batch = Enumerable.Range(0, 20).Select(n => _scene.Sign("eve", "bob", $"{n}")).Select(m => Pending.Of(
+            m, _ids["eve"], _roster.SwarmNo, _roster.Version, _ids["bob"], isIdMinted: true)).ToArray();
+        var (first, again) = (new CommitResult[batch.Length], new CommitResult[batch.Length]);
+        await using var command = await AcceptCommand.OpenAsync(_a.Database, default);
+        var chain = await command.ExecuteAsync(batch, first, mayRepeat: false, AuditChain.Start(), TimeProvider.System.GetUtcNow(), default);
+        chain = await command.ExecuteAsync(batch, again, mayRepeat: true, chain, TimeProvider.System.GetUtcNow(), default);
+
+        Assert.Equal(Enumerable.Range(1, 20).Select(n => (CommitStatus.Accepted, (long)n)), first.Select(r => (r.Status, r.Seq)));
+        Assert.Equal(Enumerable.Range(1, 20).Select(n => (CommitStatus.Duplicate, (long)n)), again.Select(r => (r.Status, r.Seq)));
+
+        // Who wrongly says that it cannot be there changes nothing.
+        var error = await Assert.ThrowsAsync<PostgresException>(() =>
+            command.ExecuteAsync(batch, again, mayRepeat: false, chain, TimeProvider.System.GetUtcNow(), default));
+        Assert.Equal(PostgresErrorCodes.UniqueViolation, error.SqlState);
+        Assert.Equal(20, await _a.ScalarAsync<long>("select count(*) from messages"));
+        Assert.Equal(20, await CheckGaplessAsync("bob"));
     }
 
     [Fact]

@@ -9,10 +9,12 @@ internal static class Pending
 {
     /// <summary>The envelope of a signed message.</summary>
     /// <param name="door">Whose door it came through; null for the Hub API.</param>
-    public static Envelope Envelope(AspMessage message, AgentId? door) => new()
+    /// <param name="isIdMinted">As if the node had made the id itself.</param>
+    public static Envelope Envelope(AspMessage message, AgentId? door, bool isIdMinted = false) => new()
     {
         Protocol = Protocol.AgentSwarm,
         MessageId = message.MessageId,
+        IsIdMinted = isIdMinted,
         SwarmId = message.SwarmId,
         Sender = message.SenderId,
         Recipient = message.Recipient,
@@ -26,9 +28,9 @@ internal static class Pending
     };
 
     /// <summary>A message that was checked and waits for its commit. The fingerprint stands for the signed bytes.</summary>
-    public static PendingMessage Of(AspMessage message, AgentId sender, long swarmNo, long version, AgentId recipient, string? trace = null)
+    public static PendingMessage Of(AspMessage message, AgentId sender, long swarmNo, long version, AgentId recipient, string? trace = null, bool isIdMinted = false)
     {
-        var envelope = Envelope(message, recipient);
+        var envelope = Envelope(message, recipient, isIdMinted);
         return new()
         {
             Envelope = envelope,

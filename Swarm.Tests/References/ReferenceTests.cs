@@ -159,6 +159,17 @@ public sealed class ReferenceTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_names_no_references_is_marked_so_that_nobody_looks_into_it()
+    {
+        (await _node.Hub.PostHubAsync("/hub/v1/messages", new { from = "alice", swarm_id = _scene.Swarm.Value, to = "bob", content = "plain references" })).Ok();
+        (await SendAsync("alice", "bob", "with one", Issue("o/r", 1))).Ok();
+        Assert.Equal(1, await _node.ScalarAsync<long>("select count(*) from messages where not refers and position('plain' in convert_from(wire, 'UTF8')) > 0"));
+        Assert.Equal(1, await _node.ScalarAsync<long>("select count(*) from messages where refers"));
+        await IndexAsync();
+        Assert.Equal(["with one"], await FindAsync("repo=o/r"));
+    }
+
+    [Fact]
     public async Task A_message_that_commits_after_a_later_number_is_not_forgotten()
     {
         // Somebody takes a number and has not committed (it is not even a writer yet) while later ones are.

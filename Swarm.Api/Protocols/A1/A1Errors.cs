@@ -1,4 +1,3 @@
-using Npgsql;
 using Swarm.Api.Protocols.AgentSwarm;
 using Swarm.Core;
 using Swarm.Core.Capabilities;
@@ -56,10 +55,6 @@ internal static class A1Errors
         },
         refused.Message,
         refused.Fault.ToString());
-
-    /// <summary>EF wraps what it takes for transient, so causes are looked at too.</summary>
-    public static bool IsDatabaseFailure(Exception? exception) =>
-        exception is not null && (exception is NpgsqlException or TimeoutException or Core.Storage.StorageException || IsDatabaseFailure(exception.InnerException));
 
     public static Task WriteAsync(HttpResponse response, int status, string text, string code, string detail, int retryAfterSeconds = 1)
     {

@@ -7,6 +7,7 @@ using Swarm.Core.Capabilities;
 using Swarm.Core.Capabilities.Gateway;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging.Limits;
+using Swarm.Core.Storage;
 
 namespace Swarm.Api.Protocols.A1;
 
@@ -121,7 +122,7 @@ internal sealed partial class A1Gate(
         {
             // The caller left before the answer.
         }
-        catch (Exception e) when (A1Errors.IsDatabaseFailure(e) && !response.HasStarted)
+        catch (Exception e) when (DatabaseFailure.Is(e) && !response.HasStarted)
         {
             LogDatabase(e);
             await A1Errors.WriteUnavailableAsync(response);

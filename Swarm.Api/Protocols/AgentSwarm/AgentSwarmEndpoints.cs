@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Microsoft.Extensions.Options;
 using Swarm.Api.Protocols.AgentSwarm.Wire;
 using Swarm.Core;
@@ -6,6 +5,7 @@ using Swarm.Core.Delivery.Wake;
 using Swarm.Core.Identity;
 using Swarm.Core.Messaging;
 using Swarm.Core.Messaging.AgentSwarm;
+using Swarm.Core.Storage;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Api.Protocols.AgentSwarm;
@@ -229,7 +229,7 @@ public static partial class AgentSwarmEndpoints
             var log = LogOf(context);
             CallerLeft(log);
         }
-        catch (Exception exception) when (IsDatabaseFailure(exception) && !context.Response.HasStarted)
+        catch (Exception exception) when ((exception is OperationCanceledException || DatabaseFailure.Is(exception)) && !context.Response.HasStarted)
         {
             DatabaseFailed(LogOf(context), exception);
             await AgentSwarmErrors.WriteAsync(context.Response, SwarmError.Unavailable);
@@ -240,14 +240,6 @@ public static partial class AgentSwarmEndpoints
             await AgentSwarmErrors.WriteInternalErrorAsync(context.Response);
         }
     };
-
-    /// <summary>
-    /// EF wraps what it takes for transient, so causes are looked at too. A connection that breaks at the wrong moment surfaces as what its socket threw.
-    /// </summary>
-    private static bool IsDatabaseFailure(Exception? exception) =>
-        exception is not null
-        && (exception is DbException or TimeoutException or IOException or ObjectDisposedException or OperationCanceledException
-            || IsDatabaseFailure(exception.InnerException));
 
     private static ValueTask<AgentProfile?> FindAgentAsync(HttpContext context)
     {

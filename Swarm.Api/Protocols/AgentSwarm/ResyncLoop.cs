@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Options;
-using Npgsql;
 using Swarm.Core;
 using Swarm.Core.Identity;
+using Swarm.Core.Storage;
 using Swarm.Core.Swarms;
 
 namespace Swarm.Api.Protocols.AgentSwarm;
@@ -24,7 +24,7 @@ internal sealed partial class ResyncLoop(
                     CaughtUp(log, swarm, roster.Members.Count, roster.Master?.Name);
                 }
             }
-            catch (Exception e) when (e is SwarmException or NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (e is SwarmException || DatabaseFailure.Is(e))
             {
                 NotCaughtUp(log, swarm, e.Message);
             }

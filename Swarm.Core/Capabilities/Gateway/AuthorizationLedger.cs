@@ -5,6 +5,7 @@ using Npgsql;
 using Swarm.Core.Audit;
 using Swarm.Core.Capabilities.Authorization;
 using Swarm.Core.Capabilities.Certificates;
+using Swarm.Core.Storage;
 
 namespace Swarm.Core.Capabilities.Gateway;
 
@@ -130,7 +131,7 @@ public sealed partial class AuthorizationLedger(NpgsqlDataSource database, TimeP
             {
                 LogRetry(e.SqlState);
             }
-            catch (Exception e) when (e is NpgsqlException or TimeoutException or IOException)
+            catch (Exception e) when (DatabaseFailure.Is(e))
             {
                 // Whether the audit entry was written is unknown as well: go on with a chain of its own.
                 _chain = AuditChain.Start();

@@ -18,7 +18,7 @@ namespace Swarm.Core.Messaging;
 public sealed partial class GroupCommit(NpgsqlDataSource database, ISignalBus signals, TimeProvider time, ILogger<GroupCommit> logger) : BackgroundService
 {
     /// <summary>The most messages of a batch; <c>message_no_blocks</c> hands out numbers in blocks of the same size.</summary>
-    public const int BatchMessagesMax = 512;
+    public const int BatchMessagesMax = 1_024;
 
     /// <summary>The most bytes of a batch; a larger message goes alone.</summary>
     public const int BatchBytesMax = 8 * 1024 * 1024;

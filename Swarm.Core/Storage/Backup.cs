@@ -172,7 +172,7 @@ public sealed class Backup(NpgsqlDataSource database)
             update audit_entries set xid = '0';
             update reference_index set done_to = least(done_to, m.last), seen_to = least(seen_to, m.last), mark_no = null, mark_transactions = null
             from (select coalesce(max(message_no), -1) as last from messages) m;
-            select setval('message_no_blocks', 512 + coalesce((select max(message_no & ((1::bigint << 40) - 1)) from messages), 0));
+            select setval('message_no_blocks', 1024 + coalesce((select max(message_no & ((1::bigint << 40) - 1)) from messages), 0));
             select setval(pg_get_serial_sequence(format('%I', c.relname), a.attname),
                           1 + (xpath('/row/n/text()', query_to_xml(format('select coalesce(max(%I), 0) as n from %I', a.attname, c.relname), false, true, '')))[1]::text::bigint)
             from pg_class c join pg_attribute a on a.attrelid = c.oid

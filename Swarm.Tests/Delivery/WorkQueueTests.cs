@@ -41,12 +41,14 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
             }
         }
 
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
         var active = new ConcurrentDictionary<string, bool>();
         var done = new ConcurrentQueue<(string Sender, string Content)>();
         await Task.WhenAll(Enumerable.Range(0, 5).Select(consumer => Task.Run(async () =>
         {
             while (done.Count < senders.Length * PerSender)
             {
+                limit.Token.ThrowIfCancellationRequested();
                 var lease = await LeaseAsync(max: 1 + (consumer * 2));
                 var lanes = lease.Items.Select(i => i.Sender).Distinct().ToArray();
                 Assert.All(lanes, lane => Assert.True(active.TryAdd(lane, true), $"Two consumers hold the lane of {lane}."));
@@ -69,6 +71,38 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
         }
 
         Assert.Equal(senders.Length * PerSender, await _node.ScalarAsync<long>("select count(*) from deliveries where state = 2"));
+    }
+
+    [Fact]
+    public async Task A_consumer_that_others_overtake_looks_again_and_holds_no_lane_for_nothing()
+    {
+        await PostAsync("eve", "1");
+        await PostAsync("frank", "2");
+        await _node.ReplaceAsync("lease_deliveries", "exit when v_message is null;", "exit when v_message is null; perform pg_advisory_xact_lock(42);");
+        Task<Leased> second, none;
+        await using (var held = await HeldRow.TakeAsync(_node.Database, "select pg_advisory_xact_lock(42)"))
+        {
+            second = LeaseAsync(max: 1);
+            await held.WaitersAsync(1);
+
+            // What others who lease and acknowledge in this moment leave behind.
+            await _node.ExecuteAsync("update deliveries set state = 2 where seq = 1");
+        }
+
+        Assert.Equal(["2"], (await second).Contents);
+        (await AckAsync(await second)).Ok();
+        await PostAsync("eve", "3");
+        await using (var held = await HeldRow.TakeAsync(_node.Database, "select pg_advisory_xact_lock(42)"))
+        {
+            none = LeaseAsync();
+            await held.WaitersAsync(1);
+            await _node.ExecuteAsync("update deliveries set state = 2 where seq = 3");
+        }
+
+        Assert.Empty((await none).Items);
+        Assert.Equal(0, await _node.ScalarAsync<long>("select count(*) from lanes where lease_id is not null"));
+        await PostAsync("eve", "4");
+        Assert.Equal(["4"], (await LeaseAsync()).Contents);
     }
 
     [Fact]

@@ -58,7 +58,7 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
 
         var violations = await RunAsync(
             _ => Task.CompletedTask,
-            change: node => ReplaceAsync(node, "lease_deliveries", "set state = 1, lease_id = p_lease", "set state = 2, lease_id = p_lease"));
+            change: node => node.ReplaceAsync("lease_deliveries", "set state = 1, lease_id = p_lease", "set state = 2, lease_id = p_lease"));
         Assert.Contains(violations, v => v.Promise == HistoryChecker.Unsent);
     }
 
@@ -69,7 +69,7 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
 
         var violations = await RunAsync(
             _ => Task.CompletedTask,
-            change: node => ReplaceAsync(node, "end_leases", "leased_until <= p_now) then", "leased_until <= p_now - interval '1 day') then"));
+            change: node => node.ReplaceAsync("end_leases", "leased_until <= p_now) then", "leased_until <= p_now - interval '1 day') then"));
         Assert.Contains(violations, v => v.Promise == HistoryChecker.Stuck);
     }
 
@@ -93,13 +93,6 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
     }
 
     /// <summary>Plants a bug in a function of this database alone.</summary>
-    private static async Task ReplaceAsync(NodeHost node, string function, string right, string wrong)
-    {
-        var text = await node.ScalarAsync<string>($"select pg_get_functiondef('{function}'::regproc)");
-        Assert.Contains(right, text, StringComparison.Ordinal);
-        await node.ExecuteAsync(text.Replace(right, wrong, StringComparison.Ordinal));
-    }
-
     /// <summary>The planted bug: it answers, then writes. What it has in hand when it dies was answered and is lost.</summary>
     private sealed class HastyCommit(GroupCommit real, NpgsqlDataSource database, TimeProvider time) : BackgroundService
     {

@@ -93,6 +93,14 @@ internal sealed class NodeHost : WebApplicationFactory<AgentSwarmOptions>
         await command.ExecuteNonQueryAsync();
     }
 
+    /// <summary>Puts other text into a function of the database.</summary>
+    public async Task ReplaceAsync(string function, string right, string wrong)
+    {
+        var text = await ScalarAsync<string>($"select pg_get_functiondef('{function}'::regproc)");
+        Assert.Contains(right, text, StringComparison.Ordinal);
+        await ExecuteAsync(text.Replace(right, wrong, StringComparison.Ordinal));
+    }
+
     protected override void ConfigureWebHost(IWebHostBuilder builder)
     {
         builder.UseSetting("ConnectionStrings:swarm", _connectionString + ";Maximum Pool Size=20");

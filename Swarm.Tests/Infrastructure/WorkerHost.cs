@@ -38,7 +38,7 @@ internal sealed class WorkerHost : IAsyncDisposable
         });
         builder.Configuration.AddInMemoryCollection(settings ?? new Dictionary<string, string?>());
         builder.Logging.AddFilter(level => level >= LogLevel.Warning).AddSimpleConsole();
-        builder.Services.AddSingleton(NpgsqlDataSource.Create(node.ConnectionString + ";Maximum Pool Size=10"));
+        builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(node.ConnectionString + ";Maximum Pool Size=10")); // a ready instance would not be disposed with the host
         builder.Services.AddSwarmDb().AddSwarmCore(builder.Configuration).AddSwarmDelivery();
         builder.AddGuardedHttp();
         builder.AddPush();

@@ -80,7 +80,7 @@ public sealed class Sending(Intake intake, HostedKeys keys, Outbox outbox, TimeP
             return new(from, draft.MessageId ?? default) { Refusal = refusal };
         }
 
-        var id = draft.MessageId ?? (draft.IdempotencyKey is { } key ? Derive(from.Id, key) : new MessageId(Guid.NewGuid()));
+        var id = draft.MessageId ?? (draft.IdempotencyKey is { } key ? Derive(from.Id, key) : new MessageId(Guid.CreateVersion7(time.GetUtcNow())));
         try
         {
             var (message, digest, signature) = draft.Signature is not null || from.Kind != AgentKind.Hosted

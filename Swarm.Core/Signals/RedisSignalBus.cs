@@ -21,8 +21,8 @@ public sealed class RedisSignalBus(Func<IConnectionMultiplexer> connect, LocalSi
         IConnectionMultiplexer redis = await _redis.Task.WaitAsync(cancellation);
         if (!redis.IsConnected)
         {
-            // What waited for a connection would be stale when it comes.
-            Lost("not connected");
+            // What waited for a connection would be stale when it comes. OnFailed has told of it: the connection that subscribes may be back already,
+            // and one outage is told once.
             return;
         }
 

@@ -92,7 +92,6 @@ public sealed class PlantedBugTests(PostgresFixture postgres, ITestOutputHelper 
         return violations;
     }
 
-    /// <summary>Plants a bug in a function of this database alone.</summary>
     /// <summary>The planted bug: it answers, then writes. What it has in hand when it dies was answered and is lost.</summary>
     private sealed class HastyCommit(GroupCommit real, NpgsqlDataSource database, TimeProvider time) : BackgroundService
     {
